@@ -1,0 +1,3 @@
+//! The program: reads arguments, runs, turns the result into an exit status.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! A small AWS for demos, drills and tests.
+
+pub mod policy;
