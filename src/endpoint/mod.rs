@@ -1,4 +1,11 @@
 //! Addressing: from an api and a style to what is signed and where the connection goes. Pure.
+//!
+//! Three things that other tools mix up are kept apart here: the `Host` that is sent and therefore signed,
+//! the name that TLS asks for and checks, and the place where the connection goes.
+
+mod addressing;
+
+pub use addressing::{AddressingProblem, address};
 
 use crate::domain::api::{DnsName, VpcEndpointId};
 use crate::domain::region::{Region, ZoneId};
