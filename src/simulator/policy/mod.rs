@@ -1,21 +1,26 @@
 //! Evaluation of IAM policies, as far as private REST APIs and `AssumeRole` need it.
+//!
+//! Text becomes a `Policy` in `document`; `matching` and `conditions` compare it with a request; `evaluate`
+//! decides and says which layer AWS's message would name. The simulator's gateway asks `through_endpoint`
+//! first and then one of the `invoke_…` functions; its STS asks `assume_role`.
+//!
+//! **An account as principal** (`"AWS": "111122223333"` or the root ARN) is read as the IAM user guide
+//! describes it. In an endpoint policy it stands for all principals of that account. In a resource or trust
+//! policy it hands the decision to the account: a caller of the same account then also needs its identity
+//! policy, exactly like a caller of another account, for whom both sides must allow in any case.
+
+mod conditions;
+mod document;
+mod evaluate;
+mod matching;
+#[cfg(test)]
+mod tests;
+
+pub use document::Policy;
 
 use crate::domain::account::AccountId;
+use evaluate::{CallerSide, FarSide, View, alone, together};
 use std::collections::BTreeMap;
-
-/// A parsed policy document.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Policy {}
-
-impl Policy {
-    /// Reads a policy document from JSON text.
-    ///
-    /// # Errors
-    /// When it is not JSON, or has elements this evaluator does not know: never silently ignored.
-    pub fn parse(_json: &str) -> Result<Self, String> {
-        Ok(Self {})
-    }
-}
 
 /// A signed caller: the session of a role (or the hub's own role session).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -100,41 +105,62 @@ pub enum Decision {
 }
 
 /// The endpoint policy alone, which is evaluated before all else. `None` is the default full-access policy.
+///
+/// Source: API Gateway developer guide, "Use VPC endpoint policies for private APIs". An unsigned caller is
+/// anonymous, whatever the method's authorization type.
 #[must_use]
-pub fn through_endpoint(_policy: Option<&Policy>, _caller: Caller<'_>, _request: &Request<'_>) -> Decision {
-    Decision::Allowed
+pub fn through_endpoint(policy: Option<&Policy>, caller: Caller<'_>, request: &Request<'_>) -> Decision {
+    match policy {
+        None => Decision::Allowed,
+        Some(_) => alone(Layer::VpcEndpoint, View::new(request, caller).named(policy)),
+    }
 }
 
-/// A method with authorization type `AWS_IAM` (API Gateway developer guide, "authorization flow").
+/// A method with authorization type `AWS_IAM`: within one account the identity policy or the resource policy
+/// must allow, across accounts both (API Gateway developer guide, "How API Gateway resource policies affect
+/// authorization workflow").
 #[must_use]
 pub fn invoke_with_iam(
-    _caller: &CallerSession,
-    _policies: CallerPolicies<'_>,
-    _resource_policy: Option<&Policy>,
-    _same_account: bool,
-    _request: &Request<'_>,
+    caller: &CallerSession,
+    policies: CallerPolicies<'_>,
+    resource_policy: Option<&Policy>,
+    same_account: bool,
+    request: &Request<'_>,
 ) -> Decision {
-    Decision::Allowed
+    let view = View::new(request, Caller::Session(caller));
+    let side = CallerSide::new(&view, policies);
+    together(&side, view.named(resource_policy), FarSide::Resource, same_account)
 }
 
 /// A method with authorization type `NONE`: the resource policy alone must allow.
+///
+/// The caller does not matter, signed or not: on such a method the policy sees nobody, so a statement that
+/// names a principal does not apply, and no `aws:Principal…` key is there (API Gateway developer guide, "AWS
+/// condition keys that can be used in API Gateway resource policies"). Whether `aws:PrincipalAccount` is
+/// `anonymous` there or missing is unconfirmed; it is left out.
 #[must_use]
 pub fn invoke_without_authorization(
-    _resource_policy: Option<&Policy>,
+    resource_policy: Option<&Policy>,
     _caller: Caller<'_>,
-    _request: &Request<'_>,
+    request: &Request<'_>,
 ) -> Decision {
-    Decision::Allowed
+    alone(Layer::Resource, View::without_principal(request).named(resource_policy))
 }
 
-/// `sts:AssumeRole`: trust policy and the caller's own policies.
+/// `sts:AssumeRole` (and `sts:TagSession`): the trust policy must allow; unless it names a caller of its own
+/// account, the caller's own policies must allow as well.
+///
+/// Unlike with resource policies, a caller whose identity policy is silent is told so even where the trust
+/// policy allows its whole account (DERIVED; STS often names no policy type at all).
 #[must_use]
 pub fn assume_role(
-    _trust: &Policy,
-    _caller: &CallerSession,
-    _policies: CallerPolicies<'_>,
-    _same_account: bool,
-    _request: &Request<'_>,
+    trust: &Policy,
+    caller: &CallerSession,
+    policies: CallerPolicies<'_>,
+    same_account: bool,
+    request: &Request<'_>,
 ) -> Decision {
-    Decision::Allowed
+    let view = View::new(request, Caller::Session(caller));
+    let side = CallerSide::new(&view, policies);
+    together(&side, view.named(Some(trust)), FarSide::Trust, same_account)
 }
