@@ -1,9 +1,36 @@
-//! The sink: the only prometheus and hdrhistogram user.
+//! The sink: the only prometheus and hdrhistogram user, and the only place that names a metric.
+//!
+//! `families` holds every metric in one struct; `target_recorder` is what attempts write to; `windows` keeps
+//! recent latencies, `board` what people are shown; `collector` writes gauges of state at scrape time;
+//! `counts` states the conservation law. `Recorder` joins them; `web` only reads.
+
+mod board;
+pub mod build;
+mod collector;
+mod counts;
+mod families;
+mod spoke_recorder;
+mod status;
+mod target_recorder;
+mod windows;
+
+pub use board::{CredentialsState, Failure, KEPT_FAILURES, KEPT_FAILURES_PER_TARGET, Last, Refusal};
+pub use counts::{Counts, Imbalance, ResultCount};
+pub use status::{Snapshot, SpokeStatus, TargetStatus};
+pub use target_recorder::{RESULTS_PER_TARGET, TargetRecorder};
+pub use windows::{Percentiles, RING_SAMPLES};
 
 use crate::domain::credentials::RoleInUse;
-use crate::domain::observation::{MissCause, Observation};
+use crate::domain::name::Name;
 use crate::domain::target::{SpokeInfo, Target, TargetId};
-use std::sync::Arc;
+use board::Board;
+use collector::StateCollector;
+use families::{Families, without_empty_labels};
+use prometheus::{Registry, TextEncoder};
+use spoke_recorder::SpokeRecorder;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, SystemTime};
 
 /// What recording needs to know.
@@ -26,62 +53,263 @@ pub enum AssumeRoleResult {
     Failed,
 }
 
-/// Everything that is counted, timed and kept.
-#[derive(Debug)]
-pub struct Recorder {}
+impl AssumeRoleResult {
+    /// Every result.
+    pub const ALL: [Self; 4] = [Self::Ok, Self::Denied, Self::Throttled, Self::Failed];
+
+    /// The word in metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Denied => "denied",
+            Self::Throttled => "throttled",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// Everything that is counted, timed and kept. Share it as `Arc<Recorder>`.
+pub struct Recorder {
+    registry: Registry,
+    shared: Arc<Shared>,
+}
+
+impl fmt::Debug for Recorder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let members = self.shared.members();
+        f.debug_struct("Recorder")
+            .field("targets", &members.targets.len())
+            .field("spokes", &members.spokes.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// What the recorder and the collector in its registry both see.
+struct Shared {
+    families: Arc<Families>,
+    board: Arc<Board>,
+    members: RwLock<Members>,
+}
+
+impl Shared {
+    fn members(&self) -> RwLockReadGuard<'_, Members> {
+        self.members.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn members_mut(&self) -> RwLockWriteGuard<'_, Members> {
+        self.members.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Who is recorded. Locked for writing only when the configuration changes.
+#[derive(Default)]
+struct Members {
+    targets: BTreeMap<TargetId, Arc<TargetRecorder>>,
+    spokes: BTreeMap<Name, Spoke>,
+}
+
+struct Spoke {
+    recorder: Arc<SpokeRecorder>,
+    /// The targets it has now.
+    targets: usize,
+    /// Set while the spoke is announced.
+    info: Option<SpokeInfo>,
+}
+
+impl Spoke {
+    fn new() -> Self {
+        Self { recorder: Arc::new(SpokeRecorder::new()), targets: 0, info: None }
+    }
+}
 
 impl Recorder {
     /// A recorder without targets.
     #[must_use]
-    pub fn new(_settings: &Settings) -> Self {
-        Self {}
+    #[expect(clippy::expect_used, reason = "names are constants that every test registers")]
+    pub fn new(settings: &Settings) -> Self {
+        let registry = Registry::new();
+        let shared = Arc::new(Shared {
+            families: Arc::new(Families::new(&registry, &settings.buckets)),
+            board: Arc::default(),
+            members: RwLock::default(),
+        });
+        // Both are there from the start: they have no labels whose values could be unknown.
+        let _lag = shared.families.lag.with_label_values::<&str>(&[]);
+        let _sts = shared.families.assume_role_duration.with_label_values::<&str>(&[]);
+        let collector = StateCollector::new(&shared).expect("constants");
+        registry.register(Box::new(collector)).expect("each name once");
+        Self { registry, shared }
     }
 
-    /// Sets `spoke_info` and the set of known spokes.
-    pub fn set_spokes(&self, _spokes: &[SpokeInfo]) {}
+    /// Sets `spoke_info` and the set of known spokes; a spoke that is neither in it nor has a target is
+    /// forgotten with its series.
+    pub fn set_spokes(&self, spokes: &[SpokeInfo]) {
+        let mut members = self.shared.members_mut();
+        for spoke in members.spokes.values_mut() {
+            spoke.info = None;
+        }
+        for info in spokes {
+            members.spokes.entry(info.name.clone()).or_insert_with(Spoke::new).info = Some(info.clone());
+        }
+        self.forget_strangers(&mut members);
+    }
 
     /// Begins to record a target; its known label sets appear at zero.
-    pub fn add_target(&self, _target: &Arc<Target>) -> Arc<TargetRecorder> {
-        Arc::new(TargetRecorder {})
+    ///
+    /// For a target that is there already (the same labels) the counters go on; last outcome, streak, door
+    /// and window fall if the request, the identity, the addressing or the expectation is another now.
+    pub fn add_target(&self, target: &Arc<Target>) -> Arc<TargetRecorder> {
+        let mut members = self.shared.members_mut();
+        if let Some(known) = members.targets.get(&target.id) {
+            known.replace(target);
+            return Arc::clone(known);
+        }
+        let spoke = members.spokes.entry(target.id.spoke.clone()).or_insert_with(Spoke::new);
+        spoke.targets += 1;
+        let recorder =
+            Arc::new(TargetRecorder::new(target, &self.shared.families, &self.shared.board, &spoke.recorder));
+        members.targets.insert(target.id.clone(), Arc::clone(&recorder));
+        recorder
     }
 
-    /// Forgets a target and its series.
-    pub fn remove_target(&self, _id: &TargetId) {}
+    /// Forgets a target and its series; with the last target of a spoke also the spoke's counters, and if
+    /// the spoke is not announced either, everything of it.
+    pub fn remove_target(&self, id: &TargetId) {
+        let mut members = self.shared.members_mut();
+        let Some(recorder) = members.targets.remove(id) else { return };
+        recorder.remove();
+        if let Some(spoke) = members.spokes.get_mut(&id.spoke) {
+            spoke.targets = spoke.targets.saturating_sub(1);
+            if spoke.targets == 0 {
+                let _absent = self.shared.families.retries.remove_label_values(&[id.spoke.as_str()]);
+            }
+        }
+        self.forget_strangers(&mut members);
+    }
 
-    /// Counts one `AssumeRole` call for each spoke of the role, and its duration once.
-    pub fn assume_role_ended(&self, _role: &RoleInUse, _result: AssumeRoleResult, _took: Duration) {}
+    /// Counts one `AssumeRole` call for each spoke of the role, and its duration once. Spokes that are
+    /// neither announced nor have a target are passed over, here and in the next two.
+    pub fn assume_role_ended(&self, role: &RoleInUse, result: AssumeRoleResult, took: Duration) {
+        let families = &self.shared.families;
+        families.assume_role_duration.with_label_values::<&str>(&[]).observe(took.as_secs_f64());
+        self.for_spokes(role, |name, _| {
+            families.assume_role.with_label_values(&[name.as_str(), result.as_str()]).inc();
+        });
+    }
 
     /// Sets when a role's session ends, for each of its spokes, and clears its last failure on the board.
-    pub fn credentials_renewed(&self, _role: &RoleInUse, _expires_at: Option<SystemTime>) {}
+    pub fn credentials_renewed(&self, role: &RoleInUse, expires_at: Option<SystemTime>) {
+        self.for_spokes(role, |_, spoke| {
+            spoke.recorder.set_credentials(|state| {
+                *state = CredentialsState { renewed: true, expires_at, refusal: None };
+            });
+        });
+    }
 
     /// Keeps what STS said of a role on the board: code and scrubbed message.
-    pub fn credentials_refused(
-        &self,
-        _role: &RoleInUse,
-        _code: Option<&str>,
-        _message: &str,
-        _at: SystemTime,
-    ) {
+    pub fn credentials_refused(&self, role: &RoleInUse, code: Option<&str>, message: &str, at: SystemTime) {
+        self.for_spokes(role, |_, spoke| {
+            let refusal = Refusal::new(code, message, at);
+            spoke.recorder.set_credentials(|state| state.refusal = Some(refusal));
+        });
     }
 
     /// Counts a panic of a task.
-    pub fn task_panicked(&self) {}
+    pub fn task_panicked(&self) {
+        self.shared.families.panics.inc();
+    }
+
+    /// The recorder of a target that is known.
+    #[must_use]
+    pub fn target(&self, id: &TargetId) -> Option<Arc<TargetRecorder>> {
+        self.shared.members().targets.get(id).cloned()
+    }
+
+    /// Everything in the text format of Prometheus, version 0.0.4. Takes milliseconds for a thousand
+    /// targets, so call it where blocking is allowed.
+    #[must_use]
+    pub fn encode_text(&self) -> Vec<u8> {
+        let mut families = self.registry.gather();
+        without_empty_labels(&mut families);
+        let mut text = Vec::with_capacity(64 * 1024);
+        if let Err(error) = prometheus::Encoder::encode(&TextEncoder::new(), &families, &mut text) {
+            // Writing to memory does not fail; a scrape that ends early shows in Prometheus as missing series.
+            tracing::error!(%error, "a metric could not be encoded");
+        }
+        text
+    }
+
+    /// A picture of everything, for status. Costs as much as a scrape: call it where blocking is allowed.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        let (targets, spokes) = {
+            let members = self.shared.members();
+            let spokes: Vec<_> = members
+                .spokes
+                .iter()
+                .map(|(name, spoke)| (name.clone(), spoke.info.clone(), Arc::clone(&spoke.recorder)))
+                .collect();
+            (members.targets.values().cloned().collect::<Vec<_>>(), spokes)
+        };
+        Snapshot {
+            spokes: spokes
+                .into_iter()
+                .map(|(name, info, recorder)| SpokeStatus {
+                    name,
+                    info,
+                    credentials: recorder.credentials(),
+                    latency: recorder.percentiles(),
+                })
+                .collect(),
+            targets: targets.iter().map(|target| target.status()).collect(),
+            failures: self.shared.board.failures(),
+            in_flight: self.shared.families.in_flight.get(),
+            clock_skew_seconds: self.shared.board.skew_seconds(),
+            task_panics: self.shared.families.panics.get(),
+        }
+    }
+
+    /// Checks the conservation law: the targets whose books do not balance, which must be none.
+    #[must_use]
+    pub fn imbalances(&self) -> Vec<Imbalance> {
+        let targets: Vec<_> = self.shared.members().targets.values().cloned().collect();
+        targets
+            .iter()
+            .map(|recorder| Imbalance { target: recorder.id().clone(), counts: recorder.counts() })
+            .filter(|books| !books.counts.is_conserved())
+            .collect()
+    }
+
+    fn for_spokes(&self, role: &RoleInUse, mut each: impl FnMut(&Name, &Spoke)) {
+        let members = self.shared.members();
+        for name in &role.spokes {
+            if let Some(spoke) = members.spokes.get(name) {
+                each(name, spoke);
+            }
+        }
+    }
+
+    fn forget_strangers(&self, members: &mut Members) {
+        members.spokes.retain(|name, spoke| {
+            let known = spoke.targets > 0 || spoke.info.is_some();
+            if !known {
+                for result in AssumeRoleResult::ALL {
+                    let labels = [name.as_str(), result.as_str()];
+                    let _absent = self.shared.families.assume_role.remove_label_values(&labels);
+                }
+            }
+            known
+        });
+    }
 }
 
-/// The recorder of one target, its metric children resolved once.
-#[derive(Debug)]
-pub struct TargetRecorder {}
-
-impl TargetRecorder {
-    /// An attempt became due.
-    pub fn due(&self) {}
-
-    /// `count` due attempts were never made.
-    pub fn missed(&self, _cause: MissCause, _count: u64) {}
-
-    /// An attempt got its permit and goes out (raises `in_flight_requests`).
-    pub fn started(&self) {}
-
-    /// An attempt that had `started` ended, or never got a permit (`started` is then `false`).
-    pub fn observed(&self, _observation: &Observation, _started: bool) {}
+/// Takes a lock whatever became of the last holder: counters are whole after every statement.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+pub(crate) mod examples;
+#[cfg(test)]
+mod tests;

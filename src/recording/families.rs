@@ -1,0 +1,238 @@
+//! Every metric of the agent in one struct: name, labels and, as its doc comment, the HELP text.
+//!
+//! Counters and histograms are prometheus' own vectors. Gauges that say how a target *is* have no stored
+//! series at all: `collector` writes them at scrape time from the targets themselves, so `last_outcome` is
+//! exactly one series per target in every scrape, and what is not known yet is simply absent.
+
+use prometheus::core::Desc;
+use prometheus::proto::{Gauge, LabelPair, Metric, MetricFamily, MetricType};
+use prometheus::{HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
+use std::collections::HashMap;
+
+/// What stands before each name but those of `process_*`, which have a name of their own everywhere.
+const PREFIX: &str = "spokeprobe_";
+
+/// Bounds of `schedule_lag_seconds`: a healthy agent is far below a millisecond's multiple, a starving one
+/// far above.
+const LAG_BUCKETS: [f64; 15] =
+    [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
+
+/// Bounds of `assume_role_duration_seconds`.
+const STS_BUCKETS: [f64; 10] = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+
+/// Bounds of `request_duration_seconds` where the configured ones are unusable; the default of the design.
+const REQUEST_BUCKETS: [f64; 12] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
+
+macro_rules! families {
+    ($($(#[doc = $help:literal])+ $field:ident: $kind:ty = $name:literal [$($label:literal)*] $($bounds:ident)?;)+) => {
+        /// Every metric of the agent.
+        #[derive(Debug)]
+        pub(super) struct Families { $($(#[doc = $help])+ pub(super) $field: $kind,)+ }
+
+        impl Families {
+            fn build(registry: &Registry, bounds: &Bounds) -> prometheus::Result<Self> {
+                let Bounds { request: _request, lag: _lag, sts: _sts } = bounds;
+                Ok(Self { $($field: {
+                    let bounds: &[f64] = families!(@bounds bounds $($bounds)?);
+                    let family = <$kind as Family>::make(
+                        format!("{PREFIX}{}", $name),
+                        concat!($($help),+).trim_ascii().to_owned(),
+                        &[$($label),*],
+                        bounds,
+                    )?;
+                    family.register(registry)?;
+                    family
+                },)+ })
+            }
+        }
+    };
+    (@bounds $all:ident $bounds:ident) => { &$all.$bounds };
+    (@bounds $all:ident) => { &[] };
+}
+
+families! {
+    /// Attempts that became due, whatever became of them.
+    due: IntCounterVec = "due_attempts_total" ["spoke" "api" "probe" "zone"];
+    /// Attempts that ended, by status code, outcome and reason; one per attempt, unsent ones included.
+    requests: IntCounterVec = "requests_total" ["spoke" "api" "probe" "zone" "code" "outcome" "reason"];
+    /// Attempts whose outcome was not as expected. Attempts without a permit are not among them.
+    unexpected: IntCounterVec = "unexpected_results_total" ["spoke" "api" "probe" "zone" "outcome" "reason"];
+    /// Due attempts that were never made, by cause.
+    missed: IntCounterVec = "missed_attempts_total" ["spoke" "api" "probe" "zone" "cause"];
+    /// Seconds from due to the last byte of every attempt that was sent, timeouts included.
+    duration: HistogramVec = "request_duration_seconds" ["spoke" "api" "probe" "zone" "outcome"] request;
+    /// 1 if the last attempt was as expected, 0 if not.
+    up: StateGauge = "up" [];
+    /// Always 1; its labels say how the last attempt ended. Exactly one series per target.
+    last_outcome: StateGauge = "last_outcome" [];
+    /// When the last attempt ended, in seconds since the epoch.
+    last_attempt: StateGauge = "last_attempt_timestamp_seconds" [];
+    /// Mean seconds between two attempts, as configured.
+    interval: StateGauge = "probe_interval_seconds" [];
+    /// Of a guard: 1 if what must be refused was let in, 0 if it was refused, by the last evidence of any zone.
+    door_open: StateGauge = "door_open" [];
+    /// Seconds from due to sent, of all attempts that were sent.
+    lag: HistogramVec = "schedule_lag_seconds" [] lag;
+    /// Attempts that have their permit and have not ended.
+    in_flight: IntGauge = "in_flight_requests" [];
+    /// Quick retries of a GET or HEAD whose reused connection was closed before any byte came back.
+    retries: IntCounterVec = "connection_retries_total" ["spoke"];
+    /// Tasks of the agent that panicked; each is a defect.
+    panics: IntCounter = "task_panics_total" [];
+    /// Calls of AssumeRole by how they ended, for each spoke that the role signs for.
+    assume_role: IntCounterVec = "assume_role_total" ["spoke" "result"];
+    /// Seconds that calls of AssumeRole took.
+    assume_role_duration: HistogramVec = "assume_role_duration_seconds" [] sts;
+    /// When the session that signs for a spoke ends, in seconds since the epoch.
+    expiry: StateGauge = "credentials_expiry_timestamp_seconds" [];
+    /// The far side's clock minus ours: the median of the last 15 answers that carried a date, of all targets.
+    skew: StateGauge = "clock_skew_seconds" [];
+    /// Bytes of header values of a signed request: the largest among the last attempts of a spoke's targets. A private API takes 8000.
+    header_bytes: StateGauge = "signed_header_bytes" [];
+    /// Always 1; account, region, role and the configured labels of a spoke.
+    spoke_info: StateGauge = "spoke_info" [];
+    /// Always 1; which build of the agent this is.
+    build_info: StateGauge = "build_info" [];
+}
+
+impl Families {
+    /// All families in a registry of their own, the process collector included.
+    #[expect(clippy::expect_used, reason = "names and labels are constants, bounds are made fit before")]
+    pub(super) fn new(registry: &Registry, request_bounds: &[f64]) -> Self {
+        let bounds = Bounds {
+            request: usable_bounds(request_bounds),
+            lag: LAG_BUCKETS.to_vec(),
+            sts: STS_BUCKETS.to_vec(),
+        };
+        #[cfg(target_os = "linux")]
+        registry
+            .register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))
+            .expect("an empty registry");
+        Self::build(registry, &bounds).expect("constants that every test builds")
+    }
+}
+
+struct Bounds {
+    request: Vec<f64>,
+    lag: Vec<f64>,
+    sts: Vec<f64>,
+}
+
+/// The finite, positive bounds in ascending order, each once: prometheus refuses anything else, and a
+/// recorder must come into being whatever the configuration let through.
+fn usable_bounds(configured: &[f64]) -> Vec<f64> {
+    let mut bounds: Vec<f64> = configured.iter().copied().filter(|b| b.is_finite() && *b > 0.0).collect();
+    bounds.sort_by(f64::total_cmp);
+    bounds.dedup();
+    if bounds.is_empty() { REQUEST_BUCKETS.to_vec() } else { bounds }
+}
+
+/// How one kind of metric is made and registered.
+trait Family: Sized {
+    fn make(name: String, help: String, labels: &[&str], bounds: &[f64]) -> prometheus::Result<Self>;
+    fn register(&self, registry: &Registry) -> prometheus::Result<()>;
+}
+
+macro_rules! stored_family {
+    ($kind:ty, |$name:ident, $help:ident, $labels:ident, $bounds:ident| $make:expr) => {
+        impl Family for $kind {
+            fn make(
+                $name: String,
+                $help: String,
+                $labels: &[&str],
+                $bounds: &[f64],
+            ) -> prometheus::Result<Self> {
+                $make
+            }
+            fn register(&self, registry: &Registry) -> prometheus::Result<()> {
+                registry.register(Box::new(self.clone()))
+            }
+        }
+    };
+}
+
+stored_family!(IntCounterVec, |name, help, labels, _bounds| Self::new(Opts::new(name, help), labels));
+stored_family!(IntCounter, |name, help, _labels, _bounds| Self::new(name, help));
+stored_family!(IntGauge, |name, help, _labels, _bounds| Self::new(name, help));
+stored_family!(HistogramVec, |name, help, labels, bounds| Self::new(
+    HistogramOpts::new(name, help).buckets(bounds.to_vec()),
+    labels
+));
+
+/// A gauge without stored series: `collector` asks it to dress up the values it found.
+#[derive(Debug, Clone)]
+pub(super) struct StateGauge {
+    name: String,
+    help: String,
+}
+
+impl Family for StateGauge {
+    fn make(name: String, help: String, _labels: &[&str], _bounds: &[f64]) -> prometheus::Result<Self> {
+        Ok(Self { name, help })
+    }
+
+    fn register(&self, _registry: &Registry) -> prometheus::Result<()> {
+        Ok(()) // `collector` registers all state gauges together
+    }
+}
+
+impl StateGauge {
+    /// What the registry wants to know of it.
+    pub(super) fn description(&self) -> prometheus::Result<Desc> {
+        Desc::new(self.name.clone(), self.help.clone(), Vec::new(), HashMap::new())
+    }
+
+    /// The family with these series.
+    pub(super) fn family(&self, series: Vec<Metric>) -> MetricFamily {
+        let mut family = MetricFamily::default();
+        family.set_name(self.name.clone());
+        family.set_help(self.help.clone());
+        family.set_field_type(MetricType::GAUGE);
+        family.set_metric(series);
+        family
+    }
+}
+
+/// One series of a state gauge.
+pub(super) fn series(labels: &[(&str, &str)], value: f64) -> Metric {
+    let mut pairs: Vec<LabelPair> = labels
+        .iter()
+        .map(|(name, value)| {
+            let mut pair = LabelPair::default();
+            pair.set_name((*name).to_owned());
+            pair.set_value((*value).to_owned());
+            pair
+        })
+        .collect();
+    pairs.sort_by(|a, b| a.name().cmp(b.name()));
+    let mut gauge = Gauge::default();
+    gauge.set_value(value);
+    let mut metric = Metric::from_label(pairs);
+    metric.set_gauge(gauge);
+    metric
+}
+
+/// Drops labels without a value. To Prometheus an empty label is an absent one; so `zone` is written for
+/// the targets that have one, and nobody reads `zone=""` on all the others.
+pub(super) fn without_empty_labels(families: &mut [MetricFamily]) {
+    for metric in families.iter_mut().flat_map(MetricFamily::mut_metric) {
+        if metric.get_label().iter().any(|pair| pair.value().is_empty()) {
+            let labels = metric.take_label().into_iter().filter(|pair| !pair.value().is_empty()).collect();
+            metric.set_label(labels);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_configured_bounds_make_a_recorder() {
+        for bounds in [&[][..], &[f64::NAN, f64::INFINITY, -1.0], &[3.0, 1.0, 1.0], &[0.5]] {
+            let made = usable_bounds(bounds);
+            assert!(!made.is_empty() && made.windows(2).all(|pair| pair[0] < pair[1]), "{made:?}");
+            let _families = Families::new(&Registry::new(), bounds);
+        }
+    }
+}

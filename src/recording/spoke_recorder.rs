@@ -1,0 +1,41 @@
+//! One spoke's totals and the state of the session that signs for it.
+
+use crate::recording::board::CredentialsState;
+use crate::recording::locked;
+use crate::recording::windows::{Percentiles, Window};
+use std::sync::Mutex;
+use std::time::Duration;
+
+/// What is kept of a spoke beside its targets.
+#[derive(Debug)]
+pub(super) struct SpokeRecorder {
+    totals: Mutex<Window>,
+    credentials: Mutex<CredentialsState>,
+}
+
+impl SpokeRecorder {
+    /// A spoke of which nothing is known.
+    pub(super) fn new() -> Self {
+        Self { totals: Mutex::new(Window::histogram()), credentials: Mutex::default() }
+    }
+
+    /// Adds a response time of one of its targets.
+    pub(super) fn record(&self, took: Duration) {
+        locked(&self.totals).record(took);
+    }
+
+    /// The percentiles over all targets since the spoke is known.
+    pub(super) fn percentiles(&self) -> Option<Percentiles> {
+        locked(&self.totals).percentiles()
+    }
+
+    /// Changes the state of the session.
+    pub(super) fn set_credentials(&self, change: impl FnOnce(&mut CredentialsState)) {
+        change(&mut locked(&self.credentials));
+    }
+
+    /// The state of the session.
+    pub(super) fn credentials(&self) -> CredentialsState {
+        locked(&self.credentials).clone()
+    }
+}

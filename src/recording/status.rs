@@ -1,0 +1,56 @@
+//! A picture of everything at one moment, as values: `web` turns it into JSON and pages.
+
+use crate::domain::name::Name;
+use crate::domain::observation::Door;
+use crate::domain::target::{SpokeInfo, Target};
+use crate::recording::board::{CredentialsState, Failure, Last};
+use crate::recording::counts::Counts;
+use crate::recording::windows::Percentiles;
+use std::sync::Arc;
+
+/// The whole agent.
+#[derive(Debug, Clone)]
+pub struct Snapshot {
+    /// The spokes, by name.
+    pub spokes: Vec<SpokeStatus>,
+    /// The targets, by their labels.
+    pub targets: Vec<TargetStatus>,
+    /// The kept failures, newest first.
+    pub failures: Vec<Arc<Failure>>,
+    /// Attempts in flight.
+    pub in_flight: i64,
+    /// The far side's clock minus ours, once known.
+    pub clock_skew_seconds: Option<f64>,
+    /// Panics of tasks since the start.
+    pub task_panics: u64,
+}
+
+/// One spoke.
+#[derive(Debug, Clone)]
+pub struct SpokeStatus {
+    /// Its name.
+    pub name: Name,
+    /// Account, region, role and labels; `None` if it was never announced.
+    pub info: Option<SpokeInfo>,
+    /// The session that signs for it.
+    pub credentials: CredentialsState,
+    /// Response times of all its targets since it is known.
+    pub latency: Option<Percentiles>,
+}
+
+/// One target.
+#[derive(Debug, Clone)]
+pub struct TargetStatus {
+    /// The target as configured now.
+    pub target: Arc<Target>,
+    /// Its books.
+    pub counts: Counts,
+    /// How its last attempt ended; `None` before the first.
+    pub last: Option<Last>,
+    /// The last evidence of a guard's door.
+    pub door: Option<Door>,
+    /// Response times: the last 256 of an interval target, all of a rate target.
+    pub latency: Option<Percentiles>,
+    /// Its last failures, newest first.
+    pub failures: Vec<Arc<Failure>>,
+}
