@@ -1,6 +1,36 @@
 //! Sending: the only reqwest user.
+//!
+//! `attempt` hands over a signed request and a connect target and gets an `Exchange` back, whatever happened;
+//! `credentials` sends its own plain requests through `fetch`; `endpoint` watches addresses through `Link`.
+//!
+//! ```text
+//! clients   which reqwest client serves a connect target     addresses  which addresses may be connected to
+//! exchange  one request: phases, bounds, the quick retry     failure    an error of the network as a closed word
+//! fetch     one plain bounded request                        link       resolve and handshake without a request
+//! trust     the one TLS configuration that all share         phase      what is known of a connection meanwhile
+//! ```
 
+mod addresses;
+mod clients;
+mod exchange;
+mod failure;
+mod fetch;
+mod link;
+mod phase;
+#[cfg(test)]
+mod tests;
+mod trust;
+
+pub use addresses::{Lookup, SystemLookup};
+
+use crate::domain::request::{ConnectTarget, Exchange, OutgoingRequest, SendOptions};
+use crate::seams::{Clock, FetchFailure, FetchRequest, FetchResponse, Transport};
+use addresses::PrivateRanges;
+use clients::Clients;
+use futures_util::future::BoxFuture;
 use ipnet::IpNet;
+use std::fmt;
+use std::sync::Arc;
 
 /// What sending needs to know.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -9,4 +39,82 @@ pub struct Settings {
     pub extra_roots_pem: Option<String>,
     /// Further ranges that count as private (`cidrs`, and the addresses of `zones`).
     pub private_ranges: Vec<IpNet>,
+}
+
+/// The most bytes of a body that are read; what lies beyond is cut off and marked.
+pub const BODY_LIMIT_BYTES: usize = 1024 * 1024;
+
+/// Why sending could not be set up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SetupError(String);
+
+impl SetupError {
+    pub(crate) fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+}
+
+impl fmt::Display for SetupError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for SetupError {}
+
+/// The network of the machine.
+pub struct HttpTransport {
+    clients: Clients,
+    fetcher: reqwest::Client,
+    tls: Arc<rustls::ClientConfig>,
+    ranges: Arc<PrivateRanges>,
+    lookup: Arc<dyn Lookup>,
+    clock: Arc<dyn Clock>,
+}
+
+impl HttpTransport {
+    /// Loads the trusted certificate authorities once and prepares the clients. Opens no connection.
+    ///
+    /// # Errors
+    /// When the extra certificate authorities cannot be read as PEM, or a client cannot be built.
+    pub fn new(settings: &Settings, clock: Arc<dyn Clock>) -> Result<Self, SetupError> {
+        Self::with_lookup(settings, clock, Arc::new(SystemLookup))
+    }
+
+    /// The same with another source of DNS answers than the machine's resolver.
+    ///
+    /// # Errors
+    /// As `new`.
+    pub fn with_lookup(
+        settings: &Settings,
+        clock: Arc<dyn Clock>,
+        lookup: Arc<dyn Lookup>,
+    ) -> Result<Self, SetupError> {
+        let tls = trust::client_config(settings.extra_roots_pem.as_deref())?;
+        let ranges = Arc::new(PrivateRanges::new(settings.private_ranges.clone()));
+        let clients = Clients::new(&tls, Arc::clone(&ranges), Arc::clone(&lookup))?;
+        let fetcher = fetch::client(&tls)?;
+        Ok(Self { clients, fetcher, tls: Arc::new(tls), ranges, lookup, clock })
+    }
+}
+
+impl fmt::Debug for HttpTransport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpTransport").finish_non_exhaustive()
+    }
+}
+
+impl Transport for HttpTransport {
+    fn send(
+        &self,
+        request: OutgoingRequest,
+        to: Arc<ConnectTarget>,
+        options: SendOptions,
+    ) -> BoxFuture<'_, Exchange> {
+        Box::pin(exchange::send(&self.clients, &*self.clock, request, to, options))
+    }
+
+    fn fetch(&self, request: FetchRequest) -> BoxFuture<'_, Result<FetchResponse, FetchFailure>> {
+        Box::pin(fetch::fetch(&self.fetcher, request))
+    }
 }

@@ -1,0 +1,74 @@
+//! The parts of reaching one address, one by one and without a request: what the watch over the endpoint uses.
+
+use super::addresses::permitted;
+use super::{HttpTransport, failure};
+use crate::domain::request::{FailureKind, TransportFailure};
+use crate::seams::{Handshake, Link};
+use futures_util::future::BoxFuture;
+use rustls::pki_types::ServerName;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+
+impl Link for HttpTransport {
+    /// All addresses, public ones included: it is for the caller to see that a name went astray.
+    fn resolve(&self, host: String) -> BoxFuture<'_, Result<Vec<IpAddr>, TransportFailure>> {
+        Box::pin(async move {
+            let found = self.lookup.lookup(host).await;
+            let found = found.map_err(|error| failure::failure(FailureKind::Dns, error.to_string()))?;
+            if found.is_empty() {
+                return Err(failure::failure(FailureKind::Dns, "the answer holds no address"));
+            }
+            Ok(found)
+        })
+    }
+
+    fn handshake(
+        &self,
+        address: SocketAddr,
+        tls_name: String,
+        timeout: Duration,
+    ) -> BoxFuture<'_, Result<Handshake, TransportFailure>> {
+        Box::pin(async move {
+            permitted(&[address.ip()], &self.ranges, false)
+                .map_err(|refusal| failure::failure(failure::of_refusal(&refusal), refusal.to_string()))?;
+            let work = self.connect_and_shake(address, tls_name);
+            tokio::time::timeout(timeout, work).await.unwrap_or_else(|_| {
+                Err(failure::failure(FailureKind::ConnectTimeout, "no connection in time"))
+            })
+        })
+    }
+}
+
+impl HttpTransport {
+    async fn connect_and_shake(
+        &self,
+        address: SocketAddr,
+        tls_name: String,
+    ) -> Result<Handshake, TransportFailure> {
+        let name = ServerName::try_from(tls_name)
+            .map_err(|_| failure::failure(FailureKind::Tls, "not a name that TLS can ask for"))?;
+        let begun = self.clock.now();
+        let stream = TcpStream::connect(address).await.map_err(|error| failure::of_tcp(&error))?;
+        let connected = self.clock.now();
+        let stream = TlsConnector::from(Arc::clone(&self.tls))
+            .connect(name, stream)
+            .await
+            .map_err(|error| failure::of_handshake(&error))?;
+        let shaken = self.clock.now();
+        let (_, tls) = stream.get_ref();
+        let certificate = tls.peer_certificates().and_then(|chain| chain.first());
+        let tls_version = match tls.protocol_version() {
+            Some(rustls::ProtocolVersion::TLSv1_3) => "TLSv1.3",
+            _ => "TLSv1.2",
+        };
+        Ok(Handshake {
+            connect: connected.since(begun),
+            tls: shaken.since(connected),
+            tls_version: tls_version.to_owned(),
+            certificate: certificate.map(|der| der.to_vec()).unwrap_or_default(),
+        })
+    }
+}
