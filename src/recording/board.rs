@@ -206,12 +206,14 @@ pub(super) fn push_bounded<T>(ring: &mut VecDeque<T>, value: T, limit: usize) {
     ring.push_back(value);
 }
 
-/// The first `chars` characters, without control characters: a log line or a page is one line per text.
+/// The first `chars` characters, on one line: control characters become spaces, as do the marks that turn
+/// the direction of text around, with which a message could show as another on a page.
 fn cut(text: &str, chars: usize) -> Box<str> {
     if text.len() <= chars && !text.bytes().any(|byte| byte.is_ascii_control() || !byte.is_ascii()) {
         return text.into(); // nearly always, and on the path of every attempt
     }
-    text.chars().take(chars).map(|c| if c.is_control() { ' ' } else { c }).collect::<String>().into()
+    let harmful = |c: char| c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    text.chars().take(chars).map(|c| if harmful(c) { ' ' } else { c }).collect::<String>().into()
 }
 
 fn cut_ids(ids: &RequestIds) -> RequestIds {
@@ -242,6 +244,7 @@ mod tests {
     #[test]
     fn texts_are_cut_by_characters_and_stay_on_one_line() {
         assert_eq!(&*cut("é\r\nx", 3), "é  ");
+        assert_eq!(&*cut("a\u{202e}b", 9), "a b");
         assert_eq!(cut(&"ü".repeat(1_000), MESSAGE_CHARS).chars().count(), MESSAGE_CHARS);
     }
 

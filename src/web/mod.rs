@@ -1,6 +1,33 @@
 //! The agent's own HTTP server: metrics, health, status.
+//!
+//! It only reads: from `recording`, from `Readiness`, and nothing it serves makes the agent send anything.
+//! `server` holds the limits on who may connect and how long, `access` says who may read what, `routes`
+//! joins the answers made by `status` (JSON) and `page` (HTML).
+//!
+//! What it gives away: `/metrics` names spokes, their accounts and roles, and is meant for whoever can reach
+//! the port. Status and page also name ARNs, messages and open doors; on a listener that is not loopback
+//! they are closed unless `web.status: open`.
 
+mod access;
+mod page;
+mod readiness;
+mod response_deadline;
+mod routes;
+mod server;
+mod status;
+
+pub use readiness::Readiness;
+pub use server::{BindError, Listener, bind, serve};
+pub use status::{
+    AgentView, CadenceView, CountsView, CredentialsView, FailureView, LatencyView, MissedView, RefusalView,
+    RequestIdsView, ResultView, SpokeView, StatusView, TargetView, TotalsView,
+};
+
+use crate::recording::Recorder;
+use std::fmt;
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::SystemTime;
 
 /// What the web server needs to know.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,3 +47,25 @@ pub enum StatusAccess {
     /// Page and status API are open to everybody who can connect.
     Open,
 }
+
+/// What the server reads.
+#[derive(Clone)]
+pub struct State {
+    /// Everything that is counted and kept.
+    pub recorder: Arc<Recorder>,
+    /// What is still missing before the agent is ready.
+    pub readiness: Readiness,
+    /// The wall clock, `seams::Clock::wall` of the agent.
+    pub now: Arc<dyn Fn() -> SystemTime + Send + Sync>,
+    /// When the agent started.
+    pub started_at: SystemTime,
+}
+
+impl fmt::Debug for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("State").field("recorder", &self.recorder).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,110 @@
+//! The paths and their answers.
+
+use crate::web::access::{self, Access};
+use crate::web::{State, StatusAccess, page, status};
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract;
+use axum::http::{StatusCode, header};
+use axum::middleware::{from_fn_with_state, map_response};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::get;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
+
+/// Answers of the size of a scrape that may be in memory at once, those being read by slow peers included.
+const LARGE_ANSWERS: usize = 4;
+/// How long a request waits for one of them.
+const LARGE_ANSWER_WAIT: Duration = Duration::from_secs(10);
+
+/// What handlers see.
+#[derive(Clone)]
+struct Served {
+    state: State,
+    large: Arc<Semaphore>,
+}
+
+/// The whole application for a listener.
+pub(super) fn router(state: State, listen: SocketAddr, status: StatusAccess) -> Router {
+    let served = Served { state, large: Arc::new(Semaphore::new(LARGE_ANSWERS)) };
+    Router::new()
+        .route("/", get(status_page))
+        .route("/metrics", get(metrics))
+        .route("/api/v1/status", get(status_json))
+        .route("/-/healthy", get(healthy))
+        .route("/-/ready", get(ready))
+        .fallback(|| async { (StatusCode::NOT_FOUND, "not found\n") })
+        .method_not_allowed_fallback(|| async { (StatusCode::METHOD_NOT_ALLOWED, "method not allowed\n") })
+        .layer(from_fn_with_state(Access::of(listen, status), access::guard))
+        .layer(map_response(access::harden))
+        .with_state(served)
+}
+
+/// The process answers, so it lives. Spokes have no part in it.
+async fn healthy() -> &'static str {
+    "healthy\n"
+}
+
+async fn ready(extract::State(served): extract::State<Served>) -> Response {
+    let missing = served.state.readiness.missing();
+    if missing.is_empty() {
+        return "ready\n".into_response();
+    }
+    (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {}\n", missing.join("; "))).into_response()
+}
+
+async fn metrics(extract::State(served): extract::State<Served>) -> Response {
+    large(&served, "text/plain; version=0.0.4; charset=utf-8", |state| state.recorder.encode_text()).await
+}
+
+async fn status_json(extract::State(served): extract::State<Served>) -> Response {
+    large(&served, "application/json", |state| {
+        let mut json = serde_json::to_vec(&status::view(state)).unwrap_or_else(|error| {
+            // The views hold texts, numbers and lists only; there is nothing in them that could fail.
+            tracing::error!(%error, "status could not be written");
+            b"{}".to_vec()
+        });
+        json.push(b'\n');
+        json
+    })
+    .await
+}
+
+async fn status_page(extract::State(served): extract::State<Served>) -> Response {
+    large(&served, "text/html; charset=utf-8", |state| page::render(&status::view(state)).into_bytes()).await
+}
+
+/// Makes a large answer off the threads that probes run on, and counts it until its last byte is written.
+async fn large(served: &Served, kind: &'static str, make: fn(&State) -> Vec<u8>) -> Response {
+    let Ok(Ok(permit)) = timeout(LARGE_ANSWER_WAIT, Arc::clone(&served.large).acquire_owned()).await else {
+        return (StatusCode::SERVICE_UNAVAILABLE, "too many scrapes at once\n").into_response();
+    };
+    let state = served.state.clone();
+    match tokio::task::spawn_blocking(move || make(&state)).await {
+        Ok(content) => {
+            let body = Body::from(Bytes::from_owner(Counted { content, _permit: permit }));
+            ([(header::CONTENT_TYPE, kind)], body).into_response()
+        }
+        Err(error) => {
+            if error.is_panic() {
+                served.state.recorder.task_panicked();
+            }
+            (StatusCode::INTERNAL_SERVER_ERROR, "the answer could not be made\n").into_response()
+        }
+    }
+}
+
+/// The bytes of a large answer; the last handle on them gives the permit back.
+struct Counted {
+    content: Vec<u8>,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl AsRef<[u8]> for Counted {
+    fn as_ref(&self) -> &[u8] {
+        &self.content
+    }
+}

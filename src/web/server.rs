@@ -1,0 +1,227 @@
+//! Listening and serving, with limits: a stranger on the port must not cost the probes anything.
+//!
+//! axum's own server has no limit on connections, heads or slow peers, so hyper is driven here. Every span
+//! is on tokio's timer.
+
+use crate::web::response_deadline::ResponseDeadline;
+use crate::web::{Settings, State, StatusAccess, routes};
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use std::collections::HashMap;
+use std::fmt;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
+
+/// Connections at once.
+const CONNECTIONS: usize = 64;
+/// Connections at once from one address, so that one peer cannot take every seat.
+const CONNECTIONS_PER_PEER: usize = 16;
+/// Seats beyond `CONNECTIONS` for loopback peers: the local health check gets an answer while others push.
+const SEATS_FOR_LOOPBACK: usize = 8;
+/// The longest time to send a request's head; also how long an idle connection lives. It lies between the
+/// usual scrape intervals, so that a connection is not closed just when the next scrape begins.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(20);
+/// The longest time to take an answer.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+/// The longest life of a connection before it is asked to end.
+const CONNECTION_LIFE: Duration = Duration::from_secs(600);
+/// How long answers may take to go out when the server stops.
+const DRAIN: Duration = Duration::from_secs(3);
+/// The largest head of a request, and the most headers in it; beyond that 431.
+const HEAD_BYTES: usize = 16 * 1024;
+const HEAD_FIELDS: usize = 64;
+
+/// A bound listener that nobody is served on yet.
+#[derive(Debug)]
+pub struct Listener {
+    inner: TcpListener,
+    address: SocketAddr,
+    status: StatusAccess,
+}
+
+impl Listener {
+    /// The address that is listened on, with the port the system chose if 0 was asked for.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+}
+
+/// Why the agent cannot listen.
+#[derive(Debug)]
+pub struct BindError {
+    /// The address that was asked for.
+    pub address: SocketAddr,
+    /// What the system said.
+    pub source: io::Error,
+}
+
+impl fmt::Display for BindError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { address, source } = self;
+        match source.kind() {
+            io::ErrorKind::AddrInUse => {
+                write!(f, "address {address} is in use: another agent? choose web.listen")
+            }
+            io::ErrorKind::PermissionDenied => {
+                write!(f, "not allowed to listen on {address}: choose a port above 1023 in web.listen")
+            }
+            io::ErrorKind::AddrNotAvailable => {
+                write!(f, "this machine has no address {}: choose web.listen", address.ip())
+            }
+            _ => write!(f, "cannot listen on {address}: {source}; choose web.listen"),
+        }
+    }
+}
+
+impl std::error::Error for BindError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.source)
+    }
+}
+
+/// Binds the listener, so that a port in use is known before anything else begins.
+///
+/// # Errors
+/// When the system refuses the address; the text says what to change.
+pub async fn bind(settings: &Settings) -> Result<Listener, BindError> {
+    let failed = |source| BindError { address: settings.listen, source };
+    let inner = TcpListener::bind(settings.listen).await.map_err(failed)?;
+    let address = inner.local_addr().map_err(failed)?;
+    Ok(Listener { inner, address, status: settings.status })
+}
+
+/// Serves until `shutdown`, then lets answers under way go out for up to 3 s.
+pub async fn serve(listener: Listener, state: State, shutdown: CancellationToken) {
+    let Listener { inner, address, status } = listener;
+    state.readiness.listening();
+    let recorder = Arc::clone(&state.recorder);
+    let app = routes::router(state, address, status);
+    let seats = Seats::default();
+    let mut connections = JoinSet::new();
+    loop {
+        let accepted = tokio::select! {
+            accepted = inner.accept() => accepted,
+            Some(ended) = connections.join_next() => {
+                note_panic(&ended, &recorder);
+                continue;
+            }
+            () = shutdown.cancelled() => break,
+        };
+        match accepted {
+            // Without a seat the connection is closed at once: waiting for one would keep others waiting.
+            Ok((stream, peer)) => {
+                if let Some(seat) = seats.take(peer.ip()) {
+                    let (app, shutdown) = (app.clone(), shutdown.clone());
+                    connections.spawn(async move {
+                        connection(stream, app, shutdown).await;
+                        drop(seat);
+                    });
+                }
+            }
+            Err(error) => {
+                // Mostly "too many open files": it passes, and a loop without a pause would burn a core.
+                tracing::warn!(%error, "a connection could not be accepted");
+                sleep(Duration::from_millis(100)).await;
+            }
+        }
+    }
+    drop(inner);
+    let drained = timeout(DRAIN, async {
+        while let Some(ended) = connections.join_next().await {
+            note_panic(&ended, &recorder);
+        }
+    });
+    if drained.await.is_err() {
+        connections.shutdown().await;
+    }
+}
+
+async fn connection(stream: TcpStream, app: axum::Router, shutdown: CancellationToken) {
+    let io = TokioIo::new(ResponseDeadline::new(stream, ANSWER_TIMEOUT));
+    let served = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .max_buf_size(HEAD_BYTES)
+        .max_headers(HEAD_FIELDS)
+        .serve_connection(io, TowerToHyperService::new(app));
+    tokio::pin!(served);
+    // How a connection ends, well or badly, is its peer's affair.
+    tokio::select! {
+        _ended = served.as_mut() => return,
+        () = shutdown.cancelled() => {}
+        () = sleep(CONNECTION_LIFE) => {}
+    }
+    served.as_mut().graceful_shutdown();
+    let _ended = timeout(ANSWER_TIMEOUT, served).await;
+}
+
+fn note_panic(ended: &Result<(), tokio::task::JoinError>, recorder: &crate::recording::Recorder) {
+    if ended.as_ref().is_err_and(tokio::task::JoinError::is_panic) {
+        recorder.task_panicked();
+    }
+}
+
+/// Who is connected now.
+#[derive(Clone, Default)]
+struct Seats(Arc<Mutex<HashMap<IpAddr, usize>>>);
+
+struct Seat {
+    seats: Seats,
+    peer: IpAddr,
+}
+
+impl Seats {
+    /// A seat for this peer, or nothing when it or everybody has too many.
+    fn take(&self, peer: IpAddr) -> Option<Seat> {
+        let peer = peer.to_canonical();
+        let mut taken = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let limit = CONNECTIONS + if peer.is_loopback() { SEATS_FOR_LOOPBACK } else { 0 };
+        let all: usize = taken.values().sum();
+        let of_peer = taken.get(&peer).copied().unwrap_or(0);
+        if all >= limit || of_peer >= CONNECTIONS_PER_PEER {
+            return None;
+        }
+        taken.insert(peer, of_peer + 1);
+        Some(Seat { seats: self.clone(), peer })
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let mut taken = self.seats.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = taken.get_mut(&self.peer) {
+            *count -= 1;
+            if *count == 0 {
+                taken.remove(&self.peer);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn neither_one_peer_nor_all_together_take_every_seat() {
+        let seats = Seats::default();
+        let peer = |n: u8| IpAddr::from([10, 0, 0, n]);
+        let mut sitting: Vec<_> = (0..100).map_while(|_| seats.take(peer(1))).collect();
+        assert_eq!(sitting.len(), CONNECTIONS_PER_PEER);
+        sitting.extend((2..100).flat_map(|n| [seats.take(peer(n)), seats.take(peer(n))]).flatten());
+        assert_eq!(sitting.len(), CONNECTIONS);
+        let local = IpAddr::from([127, 0, 0, 1]);
+        let local: Vec<_> = (0..100).map_while(|_| seats.take(local)).collect();
+        assert_eq!(local.len(), SEATS_FOR_LOOPBACK);
+        drop((sitting, local));
+        assert!(seats.0.lock().unwrap().is_empty());
+    }
+}

@@ -1,0 +1,241 @@
+//! The server on real loopback sockets: who may read what, and how much a stranger may cost.
+
+use super::*;
+use crate::domain::outcome::Reason;
+use crate::recording::examples::{attempt, guard, recorder, role, seen, spoke, target, wall};
+use std::time::Duration;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio_util::sync::CancellationToken;
+
+const SECOND: Duration = Duration::from_secs(1);
+const HOSTILE: &str = "<script>alert(1)</script>\"'&\u{202e}";
+
+/// A served agent with one target of every state.
+struct Agent {
+    address: SocketAddr,
+    readiness: Readiness,
+    recorder: Arc<Recorder>,
+    shutdown: CancellationToken,
+    serving: tokio::task::JoinHandle<()>,
+}
+
+#[expect(clippy::disallowed_methods, reason = "a test needs no supervisor")]
+async fn agent(listen: &str, status: StatusAccess) -> Agent {
+    let recorder = Arc::new(recorder());
+    recorder.set_spokes(&[spoke("payments", &[("team", HOSTILE)])]);
+    recorder.credentials_refused(&role(&["payments"]), Some("AccessDenied"), HOSTILE, wall(SECOND));
+    let failing = recorder.add_target(&Arc::new(target("payments/hoot/hello")));
+    let mut failed = seen(Reason::VpcEndpointPolicy, Some(403), SECOND, SECOND);
+    failed.verdict.message = Some(HOSTILE.into());
+    failed.verdict.policy_arn = Some("arn:aws:iam::012345678901:policy/p".into());
+    failed.ids.request_id = Some("1-2-3".into());
+    attempt(&failing, &failed);
+    recorder.add_target(&Arc::new(guard("payments/hoot/refused")));
+    let listener = bind(&Settings { listen: listen.parse().unwrap(), status }).await.unwrap();
+    let (readiness, shutdown) = (Readiness::new(), CancellationToken::new());
+    let state = State {
+        recorder: Arc::clone(&recorder),
+        readiness: readiness.clone(),
+        now: Arc::new(|| wall(SECOND * 10)),
+        started_at: wall(Duration::ZERO),
+    };
+    let address = SocketAddr::from(([127, 0, 0, 1], listener.address().port()));
+    let serving = tokio::spawn(serve(listener, state, shutdown.clone()));
+    Agent { address, readiness, recorder, shutdown, serving }
+}
+
+/// Sends raw bytes and reads until the server closes.
+async fn raw(address: SocketAddr, request: &str) -> String {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    // A server that closes with unread bytes resets; what came before counts.
+    let _end = stream.read_to_end(&mut answer).await;
+    String::from_utf8(answer).unwrap()
+}
+
+async fn ask(agent: &Agent, method: &str, path: &str, host: &str) -> (u16, String) {
+    let request = format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+    let answer = raw(agent.address, &request).await;
+    (answer.split(' ').nth(1).and_then(|code| code.parse().ok()).unwrap_or(0), answer)
+}
+
+async fn get(agent: &Agent, path: &str) -> (u16, String) {
+    ask(agent, "GET", path, "localhost").await
+}
+
+#[tokio::test]
+async fn every_path_answers_reads_and_nothing_else_on_a_loopback_listener() {
+    let agent = agent("127.0.0.1:0", StatusAccess::Auto).await;
+    for path in ["/", "/metrics", "/api/v1/status", "/-/healthy"] {
+        let (code, answer) = get(&agent, path).await;
+        assert_eq!(code, 200, "{path}: {answer}");
+        for method in ["POST", "PUT", "DELETE", "OPTIONS", "TRACE"] {
+            let (code, answer) = ask(&agent, method, path, "localhost").await;
+            assert_eq!(code, 405, "{method} {path}");
+            assert!(answer.to_lowercase().contains("\r\nallow: get,head"), "{answer}");
+        }
+        let (code, answer) = ask(&agent, "HEAD", path, "localhost").await;
+        assert!(code == 200 && answer.ends_with("\r\n\r\n"), "{answer}");
+    }
+    for (method, path) in
+        [("GET", "/x"), ("POST", "/-/reload"), ("POST", "/-/loads/stop"), ("GET", "/api/v1/x")]
+    {
+        assert_eq!(ask(&agent, method, path, "localhost").await.0, 404, "{method} {path}");
+    }
+}
+
+#[tokio::test]
+async fn every_answer_carries_the_security_headers() {
+    let agent = agent("127.0.0.1:0", StatusAccess::Auto).await;
+    for (method, path) in
+        [("GET", "/"), ("GET", "/metrics"), ("GET", "/nothing"), ("POST", "/"), ("GET", "/-/ready")]
+    {
+        let (_, answer) = ask(&agent, method, path, "localhost").await;
+        for header in [
+            "x-content-type-options: nosniff",
+            "cache-control: no-store",
+            "x-frame-options: DENY",
+            "referrer-policy: no-referrer",
+            "content-security-policy: default-src 'none'; style-src 'sha256-",
+        ] {
+            assert!(answer.contains(header), "{method} {path} lacks {header}: {answer}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_open_listener_gives_away_no_status_unless_told_to() {
+    let closed = agent("0.0.0.0:0", StatusAccess::Auto).await;
+    for path in ["/", "/api/v1/status", "/api/v1/anything"] {
+        let (code, answer) = get(&closed, path).await;
+        assert_eq!(code, 403, "{path}");
+        assert!(answer.contains("web.status: open") && !answer.contains("payments"), "{answer}");
+        assert!(ask(&closed, "POST", path, "localhost").await.0 >= 404, "{path}");
+    }
+    assert_eq!(get(&closed, "/metrics").await.0, 200);
+    assert_eq!(get(&closed, "/-/healthy").await.0, 200);
+    let open = agent("0.0.0.0:0", StatusAccess::Open).await;
+    assert_eq!(ask(&open, "GET", "/", "probe.internal").await.0, 200);
+}
+
+#[tokio::test]
+async fn a_page_on_the_internet_cannot_read_the_status_by_a_name_of_its_own() {
+    let agent = agent("127.0.0.1:0", StatusAccess::Auto).await;
+    for path in ["/", "/api/v1/status"] {
+        assert_eq!(ask(&agent, "GET", path, "evil.example:10403").await.0, 403, "{path}");
+        assert_eq!(ask(&agent, "GET", path, "127.0.0.1:10403").await.0, 200, "{path}");
+    }
+    let absolute = "GET http://evil.example/ HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    assert!(raw(agent.address, absolute).await.starts_with("HTTP/1.1 403"));
+}
+
+#[tokio::test]
+async fn ready_says_what_is_missing_and_healthy_does_not_care() {
+    let agent = agent("127.0.0.1:0", StatusAccess::Auto).await;
+    let (code, answer) = get(&agent, "/-/ready").await;
+    assert!(
+        code == 503 && answer.ends_with("not ready: not every role has been asked for yet\n"),
+        "{answer}"
+    );
+    assert_eq!(get(&agent, "/-/healthy").await.0, 200);
+    agent.readiness.roles_asked();
+    assert_eq!(get(&agent, "/-/ready").await.0, 200);
+}
+
+#[tokio::test]
+async fn metrics_are_prometheus_text() {
+    let agent = agent("127.0.0.1:0", StatusAccess::Auto).await;
+    let (_, answer) = get(&agent, "/metrics").await;
+    assert!(answer.contains("content-type: text/plain; version=0.0.4; charset=utf-8\r\n"), "{answer}");
+    let body = answer.split_once("\r\n\r\n").unwrap().1;
+    assert!(body.contains("spokeprobe_up{api=\"hoot\",probe=\"hello\",spoke=\"payments\"} 0\n"), "{body}");
+}
+
+#[tokio::test]
+async fn status_tells_the_whole_story_of_a_refusal() {
+    let agent = agent("127.0.0.1:0", StatusAccess::Auto).await;
+    let (_, answer) = get(&agent, "/api/v1/status").await;
+    let status: serde_json::Value = serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap();
+    let expected = serde_json::json!({
+        "spoke": "payments", "api": "hoot", "probe": "hello", "zone": null, "identity": "spoke",
+        "request": "GET /", "cadence": {"every_seconds": 30.0}, "guard": false, "up": false,
+        "outcome": "denied", "reason": "vpc_endpoint_policy", "expected": false,
+        "meaning": "The policy of the shared VPC endpoint in the hub refused.", "unconfirmed": false,
+        "code": 403, "since": "2026-01-01T00:00:02.000Z", "last_attempt": "2026-01-01T00:00:02.000Z",
+        "streak": 1, "message": HOSTILE.replace('\u{202e}', " "),
+        "policy_arn": "arn:aws:iam::012345678901:policy/p",
+        "request_ids": {"request_id": "1-2-3", "extended_request_id": null, "trace_id": null},
+        "door": null,
+        "latency": {
+            "samples": 1, "p50_seconds": 1.0, "p90_seconds": 1.0, "p99_seconds": 1.0, "max_seconds": 1.0,
+        },
+    });
+    let found = &status["targets"][0];
+    for (key, value) in expected.as_object().unwrap() {
+        assert_eq!(&found[key], value, "{key}");
+    }
+    assert_eq!(found["counts"]["due"], 1);
+    assert_eq!(found["failures"], status["failures"]);
+    assert_eq!(status["failures"][0]["target"], "payments/hoot/hello");
+    assert_eq!(status["targets"][1]["up"], serde_json::Value::Null);
+    assert_eq!(status["totals"]["unexpected"], 1);
+    assert_eq!(status["agent"]["now"], "2026-01-01T00:00:10.000Z");
+    assert_eq!(status["spokes"][0]["credentials"]["state"], "refused");
+    assert_eq!(status["spokes"][0]["credentials"]["refusal"]["code"], "AccessDenied");
+}
+
+#[tokio::test]
+async fn the_page_shows_hostile_text_as_text() {
+    let agent = agent("127.0.0.1:0", StatusAccess::Auto).await;
+    let (_, answer) = get(&agent, "/").await;
+    assert!(answer.contains("&lt;script&gt;alert(1)&lt;/script&gt;&quot;&#39;&amp; "), "{answer}");
+    assert!(!answer.contains("<script") && !answer.contains('\u{202e}'), "{answer}");
+    assert!(answer.contains("payments/hoot/hello") && answer.contains("denied: vpc_endpoint_policy"));
+    assert!(answer.contains("not as expected") && answer.contains("no result yet"));
+}
+
+#[tokio::test]
+async fn a_port_in_use_is_a_clear_error() {
+    let first = agent("127.0.0.1:0", StatusAccess::Auto).await;
+    let error = bind(&Settings { listen: first.address, status: StatusAccess::Auto }).await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        format!("address {} is in use: another agent? choose web.listen", first.address)
+    );
+}
+
+#[tokio::test]
+async fn strangers_cost_little() {
+    let agent = agent("127.0.0.1:0", StatusAccess::Auto).await;
+    let long = format!("GET /{} HTTP/1.1\r\nHost: localhost\r\n\r\n", "x".repeat(100_000));
+    assert!(raw(agent.address, &long).await.starts_with("HTTP/1.1 4"));
+    let many = format!("GET / HTTP/1.1\r\nHost: localhost\r\n{}\r\n", "a: b\r\n".repeat(200));
+    assert!(raw(agent.address, &many).await.starts_with("HTTP/1.1 431"));
+    assert!(raw(agent.address, "\0\u{7f}garbage\r\n\r\n").await.starts_with("HTTP/1.1 400"));
+    // Readers that ask and never read: more than may be in memory at once, and the next one still gets in,
+    // because small answers wait in the kernel's buffers, not in ours.
+    let mut silent = Vec::new();
+    for _ in 0..8 {
+        let mut stream = TcpStream::connect(agent.address).await.unwrap();
+        stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
+        silent.push(stream);
+    }
+    assert_eq!(get(&agent, "/metrics").await.0, 200);
+    assert_eq!(agent.recorder.snapshot().task_panics, 0);
+}
+
+#[tokio::test]
+async fn shutdown_ends_idle_connections_and_the_server() {
+    let Agent { address, shutdown, serving, .. } = agent("127.0.0.1:0", StatusAccess::Auto).await;
+    let mut idle = TcpStream::connect(address).await.unwrap();
+    idle.write_all(b"GET /-/healthy HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
+    let mut first = [0; 12];
+    idle.read_exact(&mut first).await.unwrap();
+    shutdown.cancel();
+    tokio::time::timeout(SECOND * 10, serving).await.unwrap().unwrap();
+    let mut rest = Vec::new();
+    idle.read_to_end(&mut rest).await.unwrap();
+    assert!(TcpStream::connect(address).await.is_err(), "nobody listens any more");
+}
