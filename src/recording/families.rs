@@ -14,11 +14,11 @@ const PREFIX: &str = "spokeprobe_";
 
 /// Bounds of `schedule_lag_seconds`: a healthy agent is far below a millisecond's multiple, a starving one
 /// far above.
-const LAG_BUCKETS: [f64; 15] =
+pub(super) const LAG_BUCKETS: [f64; 15] =
     [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
 
 /// Bounds of `assume_role_duration_seconds`.
-const STS_BUCKETS: [f64; 10] = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+pub(super) const STS_BUCKETS: [f64; 10] = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
 
 /// Bounds of `request_duration_seconds` where the configured ones are unusable; the default of the design.
 const REQUEST_BUCKETS: [f64; 12] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
@@ -120,7 +120,7 @@ struct Bounds {
 
 /// The finite, positive bounds in ascending order, each once: prometheus refuses anything else, and a
 /// recorder must come into being whatever the configuration let through.
-fn usable_bounds(configured: &[f64]) -> Vec<f64> {
+pub(super) fn usable_bounds(configured: &[f64]) -> Vec<f64> {
     let mut bounds: Vec<f64> = configured.iter().copied().filter(|b| b.is_finite() && *b > 0.0).collect();
     bounds.sort_by(f64::total_cmp);
     bounds.dedup();

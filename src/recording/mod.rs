@@ -9,6 +9,7 @@ pub mod build;
 mod collector;
 mod counts;
 mod families;
+mod series_count;
 mod spoke_recorder;
 mod status;
 mod target_recorder;

@@ -110,4 +110,51 @@ mod tests {
         let mut got = [0; 60];
         theirs.read_exact(&mut got).await.unwrap();
     }
+
+    /// Holds what the deadline rests on: hyper flushes when an answer is written, and lets go of one that is
+    /// not taken.
+    #[tokio::test(start_paused = true)]
+    async fn hyper_keeps_a_slow_scraper_and_lets_go_of_a_silent_one() {
+        use axum::body::{Body, Bytes};
+        use hyper::service::service_fn;
+        use hyper_util::rt::TokioIo;
+        const ANSWER: usize = 1 << 20;
+        let serve = |peer| {
+            let stream = ResponseDeadline::new(peer, Duration::from_secs(30));
+            let answer = |_| async {
+                Ok::<_, std::convert::Infallible>(hyper::Response::new(Body::from(Bytes::from(vec![
+                    b'x';
+                    ANSWER
+                ]))))
+            };
+            hyper::server::conn::http1::Builder::new()
+                .serve_connection(TokioIo::new(stream), service_fn(answer))
+        };
+        let ask = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n";
+
+        let (ours, mut theirs) = duplex(1 << 12);
+        let scraping = async {
+            for _ in 0..3 {
+                theirs.write_all(ask).await.unwrap();
+                let mut taken = 0;
+                while taken < ANSWER {
+                    let mut some = [0; 1 << 16];
+                    taken += theirs.read(&mut some).await.unwrap();
+                    sleep(Duration::from_millis(50)).await;
+                }
+                // The rest of the head is in the pipe, then an interval of idleness.
+                sleep(Duration::from_secs(60)).await;
+                while tokio::time::timeout(Duration::from_secs(1), theirs.read(&mut [0; 512])).await.is_ok() {
+                }
+            }
+            drop(theirs);
+        };
+        let (served, ()) = tokio::join!(serve(ours), scraping);
+        served.unwrap();
+
+        let (ours, mut theirs) = duplex(1 << 12);
+        theirs.write_all(ask).await.unwrap();
+        let let_go = tokio::time::timeout(Duration::from_secs(31), serve(ours)).await.unwrap();
+        assert!(let_go.is_err(), "nobody took the answer");
+    }
 }

@@ -83,9 +83,10 @@ async fn large(served: &Served, kind: &'static str, make: fn(&State) -> Vec<u8>)
         return (StatusCode::SERVICE_UNAVAILABLE, "too many scrapes at once\n").into_response();
     };
     let state = served.state.clone();
-    match tokio::task::spawn_blocking(move || make(&state)).await {
-        Ok(content) => {
-            let body = Body::from(Bytes::from_owner(Counted { content, _permit: permit }));
+    // The permit goes along: a peer that hangs up does not stop the work, so it must not free the place.
+    match tokio::task::spawn_blocking(move || Counted { content: make(&state), _permit: permit }).await {
+        Ok(counted) => {
+            let body = Body::from(Bytes::from_owner(counted));
             ([(header::CONTENT_TYPE, kind)], body).into_response()
         }
         Err(error) => {

@@ -14,7 +14,8 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -144,7 +145,10 @@ pub async fn serve(listener: Listener, state: State, shutdown: CancellationToken
     }
 }
 
-async fn connection(stream: TcpStream, app: axum::Router, shutdown: CancellationToken) {
+async fn connection<S>(stream: S, app: axum::Router, shutdown: CancellationToken)
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
     let io = TokioIo::new(ResponseDeadline::new(stream, ANSWER_TIMEOUT));
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -223,5 +227,33 @@ mod tests {
         assert_eq!(local.len(), SEATS_FOR_LOOPBACK);
         drop((sitting, local));
         assert!(seats.0.lock().unwrap().is_empty());
+    }
+
+    /// A peer that sends its head byte by byte, one that is idle, one that says nothing at all.
+    #[tokio::test(start_paused = true)]
+    async fn a_head_must_come_in_time_and_an_idle_connection_ends() {
+        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
+        let app = || axum::Router::new().fallback(|| async { "answer" });
+        let limit = HEAD_TIMEOUT + Duration::from_secs(1);
+        for said in ["", "GET / HT", "GET / HTTP/1.1\r\nHost: x\r\n\r\n"] {
+            let (ours, mut theirs) = duplex(1 << 16);
+            theirs.write_all(said.as_bytes()).await.unwrap();
+            let ended = timeout(limit, connection(ours, app(), CancellationToken::new())).await;
+            assert!(ended.is_ok(), "after {said:?}");
+            let mut answer = String::new();
+            theirs.read_to_string(&mut answer).await.unwrap();
+            assert_eq!(answer.ends_with("answer"), said.ends_with("\r\n\r\n"), "{answer}");
+        }
+        let (ours, mut theirs) = duplex(1 << 16);
+        let dripping = async {
+            for byte in b"GET / HTTP/1.1\r\nHost: x\r\nA: ".iter().chain(std::iter::repeat(&b'a')) {
+                if theirs.write_all(&[*byte]).await.is_err() {
+                    break;
+                }
+                sleep(Duration::from_secs(1)).await;
+            }
+        };
+        let both = async { tokio::join!(connection(ours, app(), CancellationToken::new()), dripping) };
+        assert!(timeout(limit + Duration::from_secs(2), both).await.is_ok());
     }
 }

@@ -167,7 +167,7 @@ async fn status_tells_the_whole_story_of_a_refusal() {
         "streak": 1, "message": HOSTILE.replace('\u{202e}', " "),
         "policy_arn": "arn:aws:iam::012345678901:policy/p",
         "request_ids": {"request_id": "1-2-3", "extended_request_id": null, "trace_id": null},
-        "door": null,
+        "door": null, "response_seconds": 1.0,
         "latency": {
             "samples": 1, "p50_seconds": 1.0, "p90_seconds": 1.0, "p99_seconds": 1.0, "max_seconds": 1.0,
         },
