@@ -1,4 +1,30 @@
-//! One live session per role.
+//! One live session per role, and the hub's own credentials.
+//!
+//! `plan` says which roles are in use; `app` runs the `Store` and makes targets due when the store announces
+//! their signer; `attempt` reads sessions from it and never waits.
+//!
+//! ```text
+//! lifecycle  when to ask STS and until when a session is used: pure, time is an argument
+//! store      what attempts read: a session, or the reason why there is none
+//! refresher  the one task that asks STS for all roles
+//! sts        the seam `Sessions` on the AWS SDK        http_adapter  the SDK's HTTP over `Transport::fetch`
+//! hub        the hub's own credentials, kept           listed        the same from a list of variables
+//! wording    what STS said, fit to be shown
+//! ```
+
+mod http_adapter;
+mod hub;
+mod lifecycle;
+mod listed;
+mod refresher;
+mod store;
+mod sts;
+#[cfg(test)]
+mod tests;
+mod wording;
+
+pub use store::{NoSession, Session, SignerHandle, Store};
+pub use sts::SdkSessions;
 
 use crate::domain::arn::RoleArn;
 use crate::domain::region::Region;
