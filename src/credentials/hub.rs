@@ -87,9 +87,12 @@ impl HubCredentials {
         }
     }
 
-    /// Forgets what is kept, because STS does not know it.
-    pub(super) async fn forget(&self) {
-        *self.kept.lock().await = Kept::default();
+    /// Forgets these credentials, because STS does not accept them. Others that have come since are kept.
+    pub(super) async fn forget(&self, refused: &SessionCredentials) {
+        let mut kept = self.kept.lock().await;
+        if kept.found.as_ref() == Some(refused) {
+            *kept = Kept::default();
+        }
     }
 }
 

@@ -105,7 +105,7 @@ impl SdkSessions {
             Err(error) => {
                 let failure = explain(&error);
                 if failure.kind == SessionFailureKind::NoHubCredentials {
-                    self.hub.forget().await;
+                    self.hub.forget(&hub).await;
                 }
                 return Err(failure);
             }

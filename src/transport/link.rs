@@ -53,7 +53,7 @@ impl HttpTransport {
         let begun = self.clock.now();
         let stream = TcpStream::connect(address).await.map_err(|error| failure::of_tcp(&error))?;
         let connected = self.clock.now();
-        let stream = TlsConnector::from(Arc::clone(&self.tls))
+        let stream = TlsConnector::from(Arc::clone(&self.full_handshake))
             .connect(name, stream)
             .await
             .map_err(|error| failure::of_handshake(&error))?;

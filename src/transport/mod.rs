@@ -29,6 +29,7 @@ use addresses::PrivateRanges;
 use clients::Clients;
 use futures_util::future::BoxFuture;
 use ipnet::IpNet;
+use rustls::client::Resumption;
 use std::fmt;
 use std::sync::Arc;
 
@@ -66,7 +67,7 @@ impl std::error::Error for SetupError {}
 pub struct HttpTransport {
     clients: Clients,
     fetcher: reqwest::Client,
-    tls: Arc<rustls::ClientConfig>,
+    full_handshake: Arc<rustls::ClientConfig>,
     ranges: Arc<PrivateRanges>,
     lookup: Arc<dyn Lookup>,
     clock: Arc<dyn Clock>,
@@ -90,11 +91,13 @@ impl HttpTransport {
         clock: Arc<dyn Clock>,
         lookup: Arc<dyn Lookup>,
     ) -> Result<Self, SetupError> {
-        let tls = trust::client_config(settings.extra_roots_pem.as_deref())?;
+        let mut tls = trust::client_config(settings.extra_roots_pem.as_deref())?;
         let ranges = Arc::new(PrivateRanges::new(settings.private_ranges.clone()));
         let clients = Clients::new(&tls, Arc::clone(&ranges), Arc::clone(&lookup))?;
         let fetcher = fetch::client(&tls)?;
-        Ok(Self { clients, fetcher, tls: Arc::new(tls), ranges, lookup, clock })
+        // A watched handshake is always a whole one: a resumed one would look fast and show an old certificate.
+        tls.resumption = Resumption::disabled();
+        Ok(Self { clients, fetcher, full_handshake: Arc::new(tls), ranges, lookup, clock })
     }
 }
 

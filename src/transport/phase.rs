@@ -29,7 +29,9 @@ pub(super) struct Phase {
 }
 
 impl Phase {
-    /// True when no connection was asked for, so that the request went out on a pooled one.
+    /// True when no connection was asked for, so that the request went out on a pooled one. A request that
+    /// asked for a connection and was then overtaken by a returning one counts as not reused: it is seen here
+    /// with a connect of its own, and errs on the side of no retry.
     pub(super) fn reused(&self) -> bool {
         !self.connecting.load(Ordering::Acquire)
     }
