@@ -1,8 +1,26 @@
 //! From the configuration to what runs: targets, roles, limits, warnings. Pure.
+//!
+//! `targets` resolves probes, `warnings` says what is probably not meant, `estimate` what it will cost (with
+//! `series` for the metrics), `report` shows all of it as text and JSON. `app` runs the result.
 
+mod estimate;
+pub mod report;
+mod series;
+mod targets;
+#[cfg(test)]
+mod tests;
+mod warnings;
+
+pub use estimate::{Estimate, MonthlyCost, estimate};
+pub use series::SeriesCount;
+
+use crate::config::Config;
 use crate::domain::credentials::RoleInUse;
 use crate::domain::target::{SpokeInfo, Target};
+use crate::yaml::Problem;
 use crate::{credentials, endpoint, recording, transport, web};
+use ipnet::IpNet;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 /// All that the agent needs to run; building one touches neither network nor clock.
@@ -57,4 +75,57 @@ pub struct Warning {
     pub path: String,
     /// What is the matter, and what to do.
     pub message: String,
+}
+
+/// Resolves a configuration into what runs.
+///
+/// # Errors
+/// When there is no target at all, or the steady rate of the targets exceeds a ceiling.
+pub fn plan(config: &Config) -> Result<Plan, Vec<Problem>> {
+    let targets = targets::resolve(config);
+    let problems = targets::problems(config, &targets);
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    let limits = &config.limits;
+    let mut plan = Plan {
+        roles: targets::roles(config, &targets),
+        spokes: targets::spokes(config),
+        limits: Limits {
+            requests_per_second: limits.requests_per_second,
+            requests_per_second_per_account: limits.requests_per_second_per_account,
+            in_flight: limits.in_flight,
+            in_flight_per_account: limits.in_flight_per_account,
+        },
+        settings: settings(config),
+        warnings: Vec::new(),
+        targets,
+    };
+    plan.warnings = warnings::warnings(config, &plan);
+    Ok(plan)
+}
+
+fn settings(config: &Config) -> Settings {
+    let (hub, endpoint) = (&config.hub, &config.hub.endpoint);
+    // An address that the configuration names is one that the user vouches for.
+    let zones = endpoint.zones.values().filter_map(|zone| zone.host.parse::<IpAddr>().ok());
+    let private_ranges = endpoint.cidrs.iter().copied().chain(zones.map(IpNet::from)).collect();
+    Settings {
+        endpoint: endpoint::Settings {
+            region: hub.region.clone(),
+            id: endpoint.id.clone(),
+            dns_name: endpoint.dns_name.clone(),
+            zones: endpoint.zones.clone(),
+            url: endpoint.url.clone(),
+        },
+        transport: transport::Settings { extra_roots_pem: endpoint.ca_pem.clone(), private_ranges },
+        credentials: credentials::Settings {
+            region: hub.region.clone(),
+            sts_endpoint_url: hub.sts_endpoint_url.clone(),
+            hub_role_arn: hub.role_arn.clone(),
+            environment: None,
+        },
+        web: web::Settings { listen: config.web.listen, status: config.web.status },
+        recording: recording::Settings { buckets: config.buckets.clone() },
+    }
 }

@@ -1,0 +1,118 @@
+//! What a plan asks of others: requests, sessions, series, money.
+
+use crate::domain::account::AccountId;
+use crate::domain::target::Target;
+use crate::plan::Plan;
+use crate::plan::series::{self, SeriesCount};
+use crate::plan::targets::rates_by_account;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// A month of 30 days, as prices are usually compared.
+const SECONDS_PER_MONTH: f64 = 2_592_000.0;
+/// What a small signed request and its answer weigh on the wire, both directions, TLS included.
+const BYTES_PER_REQUEST: f64 = 10_000.0;
+/// PrivateLink data processing, US list price per GB of the first petabyte.
+const USD_PER_GB: f64 = 0.01;
+/// REST API calls, US list prices: up to how many calls a month, at how much per million.
+const CALL_TIERS: [(f64, f64); 4] = [(333e6, 3.50), (1_000e6, 2.80), (20_000e6, 2.38), (f64::INFINITY, 1.51)];
+/// From a role's session STS gives an hour at most (IAM user guide, "Role chaining").
+const CHAINED_SESSION: Duration = Duration::from_secs(3_600);
+
+/// What a plan asks of others, when all is as expected.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Estimate {
+    /// Requests a second, all together.
+    pub requests_per_second: f64,
+    /// Requests a second by the account whose apis are called.
+    pub requests_per_second_by_account: BTreeMap<AccountId, f64>,
+    /// Time series of a scrape.
+    pub time_series: SeriesCount,
+    /// AssumeRole calls in an hour.
+    pub sts_calls_per_hour: f64,
+    /// US dollars in 30 days, by US list prices; the endpoint's hourly price is there anyway and left out.
+    pub monthly_cost: MonthlyCost,
+}
+
+/// US dollars in 30 days.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct MonthlyCost {
+    /// Calls of REST APIs.
+    pub api_calls_usd: f64,
+    /// Data through the endpoint.
+    pub data_usd: f64,
+}
+
+impl MonthlyCost {
+    /// All together.
+    #[must_use]
+    pub fn total_usd(&self) -> f64 {
+        self.api_calls_usd + self.data_usd
+    }
+}
+
+/// Estimates a plan.
+#[must_use]
+pub fn estimate(plan: &Plan) -> Estimate {
+    let per_second = |targets: &mut dyn Iterator<Item = &Target>| -> f64 {
+        targets.map(|target| target.cadence.per_second()).sum()
+    };
+    let total = per_second(&mut plan.targets.iter().map(AsRef::as_ref));
+    // Refused calls are not charged (AWS support answers; the price list is silent), so guards are free.
+    let charged = per_second(
+        &mut plan.targets.iter().map(AsRef::as_ref).filter(|target| !target.expectation.is_guard()),
+    );
+    Estimate {
+        requests_per_second: total,
+        requests_per_second_by_account: rates_by_account(&plan.targets),
+        time_series: series::count(plan),
+        sts_calls_per_hour: sts_calls_per_hour(plan),
+        monthly_cost: MonthlyCost {
+            api_calls_usd: price_of_calls(charged * SECONDS_PER_MONTH),
+            data_usd: total * SECONDS_PER_MONTH * BYTES_PER_REQUEST / 1e9 * USD_PER_GB,
+        },
+    }
+}
+
+/// A session is renewed at half of its life, on average.
+fn sts_calls_per_hour(plan: &Plan) -> f64 {
+    let chained = plan.settings.credentials.hub_role_arn.is_some();
+    let calls = plan.roles.iter().map(|role| {
+        let life = if chained { role.session.duration.min(CHAINED_SESSION) } else { role.session.duration };
+        3_600.0 / (life.as_secs_f64() / 2.0)
+    });
+    calls.sum()
+}
+
+/// The tiers count the calls of all accounts of an organisation together.
+fn price_of_calls(calls: f64) -> f64 {
+    let mut from = 0.0;
+    let mut price = 0.0;
+    for (to, usd_per_million) in CALL_TIERS {
+        price += (calls.min(to) - from).max(0.0) / 1e6 * usd_per_million;
+        from = to;
+    }
+    price
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_price_follows_the_tiers() {
+        let close = |calls: f64, usd: f64| {
+            assert!(
+                (price_of_calls(calls) - usd).abs() < 1e-6 * usd.max(1.0),
+                "{calls}: {}",
+                price_of_calls(calls)
+            );
+        };
+        close(0.0, 0.0);
+        // One target every 30 s.
+        close(86_400.0, 0.3024);
+        close(333e6, 1_165.5);
+        close(1_000e6, 1_165.5 + 667.0 * 2.80);
+        close(21_000e6, 1_165.5 + 667.0 * 2.80 + 19_000.0 * 2.38 + 1_000.0 * 1.51);
+    }
+}

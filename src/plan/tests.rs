@@ -1,0 +1,159 @@
+//! From a text to a plan and its report.
+
+use super::*;
+use crate::config::{self, Document, Documents};
+use crate::domain::identity::Identity;
+
+const EXAMPLE: &str = include_str!("../../config.yaml");
+
+fn config(text: &str) -> Config {
+    let documents = Documents::of_main(Document::parse("config.yaml", text).unwrap());
+    config::read(&documents, &|_| None).unwrap()
+}
+
+fn names(plan: &Plan) -> Vec<String> {
+    plan.targets.iter().map(|target| target.id.to_string()).collect()
+}
+
+/// A hub with one spoke of one api with these probes.
+fn with_probes(probes: &str) -> Config {
+    config(&format!(
+        "hub: {{region: eu-west-1, endpoint: {{id: vpce-0a1b2c3d, zones: {{euw1-az1: 10.0.0.1, euw1-az2: a.b}}}}}}\n\
+         spokes:\n- name: a\n  account: '111122223333'\n  apis:\n  - name: x\n    id: a1b2c3d4e5\n    stage: s\n    \
+         max_rate: 1000/s\n    probes:\n{probes}"
+    ))
+}
+
+#[test]
+fn the_example_becomes_targets_roles_and_settings() {
+    let plan = plan(&config(EXAMPLE)).unwrap();
+    assert_eq!(
+        names(&plan),
+        [
+            "payments/hoot/hello",
+            "payments/hoot/greet",
+            "payments/hoot/unsigned-is-refused",
+            "payments/hoot/other-role-is-refused",
+            "payments/hoot/steady",
+            "payments/hoot/hello-per-zone@euw1-az1",
+            "payments/hoot/hello-per-zone@euw1-az2",
+            "orders/store/search",
+        ]
+    );
+    assert_eq!(plan.roles.len(), 2);
+    assert_eq!(plan.warnings, []);
+    // The role of `as: spoke:orders` is that of orders, and its account is where it signs from.
+    let cross = &plan.targets[3];
+    assert_eq!(cross.identity, Identity::OtherSpoke("orders".parse().unwrap()));
+    assert_eq!(cross.signer_account.as_ref().unwrap().as_str(), "222233334444");
+    assert_eq!(cross.positive_control, None, "only anonymous guards need one at run time");
+    let control = plan.targets[2].positive_control.as_ref().unwrap();
+    assert_eq!(control.to_string(), "payments/hoot/hello");
+    assert_eq!(plan.settings.transport.private_ranges.len(), 2);
+}
+
+#[test]
+fn spokes_that_send_the_same_to_sts_share_a_session() {
+    let spoke = |name: &str, role: &str, more: &str| {
+        format!(
+            "- name: {name}\n  account: '111122223333'\n  role: {role}\n{more}  apis: [{{name: x, id: a1b2c3d4e5, \
+             stage: s, probes: [{{name: p, request: GET /}}]}}]\n"
+        )
+    };
+    let text = format!(
+        "hub: {{region: eu-west-1, endpoint: {{id: vpce-0a1b2c3d}}}}\nspokes:\n{}{}{}{}",
+        spoke("a", "r", ""),
+        spoke("b", "r", ""),
+        spoke("c", "r", "  external_id: other\n"),
+        spoke("d", "unused", "").replace("GET /", "GET /, as: anonymous"),
+    );
+    let plan = plan(&config(&text)).unwrap();
+    let roles: Vec<Vec<&str>> =
+        plan.roles.iter().map(|role| role.spokes.iter().map(|name| name.as_str()).collect()).collect();
+    assert_eq!(roles, [vec!["a", "b"], vec!["c"]]);
+    assert_eq!(plan.spokes.len(), 4);
+}
+
+#[test]
+fn a_guard_finds_the_control_of_its_own_zone() {
+    let config = with_probes(
+        "    - {name: ok, request: 'GET /a?x=1', per_zone: true}\n    \
+         - {name: no, request: GET /a, as: anonymous, per_zone: true, expect: {denied: true}}\n    \
+         - {name: flat, request: GET /a, as: anonymous, expect: {denied: true}}\n    \
+         - {name: alone, request: HEAD /a, as: anonymous, expect: {denied: true}}\n    \
+         - {name: wrong, request: HEAD /a, expect: {status: 404}}\n",
+    );
+    let plan = plan(&config).unwrap();
+    let controls: Vec<String> = plan
+        .targets
+        .iter()
+        .filter(|target| target.expectation.is_guard())
+        .map(|target| target.positive_control.as_ref().map(ToString::to_string).unwrap_or_default())
+        .collect();
+    assert_eq!(controls, ["a/x/ok@euw1-az1", "a/x/ok@euw1-az2", "a/x/ok@euw1-az1", ""]);
+    assert_eq!(plan.warnings.len(), 1);
+    assert_eq!(plan.warnings[0].path, "spokes.a.apis.x.probes.alone");
+}
+
+#[test]
+fn warnings_name_short_timeouts_and_chained_sessions() {
+    let text =
+        EXAMPLE.replace("duration: 1h, every: 30s, timeout: 31s", "duration: 2h, every: 30s, timeout: 29s");
+    let plan = plan(&config(&text)).unwrap();
+    let of = |path: &str| plan.warnings.iter().filter(|warning| warning.path.ends_with(path)).count();
+    // Seven probes, one warning each although one has two zones; one spoke with the default duration.
+    assert_eq!((of(".timeout"), of(".duration")), (7, 1));
+}
+
+#[test]
+fn nothing_to_do_and_too_much_to_do_are_problems() {
+    let nothing = plan(&with_probes("      []\n")).unwrap_err();
+    assert!(nothing[0].to_string().contains("found no target"), "{nothing:?}");
+    let much = plan(&with_probes("    - {name: p, request: GET /, rate: 600/s}\n")).unwrap_err();
+    let printed: Vec<String> = much.iter().map(ToString::to_string).collect();
+    assert_eq!(printed.len(), 2);
+    assert!(printed[0].contains(
+        "limits.requests_per_second: found limits exceeded: targets of the whole agent need 600/s"
+    ));
+    assert!(printed[1].contains("in account 111122223333 need 600/s, wanted at most 100/s"));
+}
+
+#[test]
+fn the_estimate_adds_up() {
+    let config = with_probes(
+        "    - {name: ok, request: GET /}\n    - {name: no, request: GET /, as: anonymous, expect: {denied_by: [resource_policy, forbidden]}}\n",
+    );
+    let plan = plan(&config).unwrap();
+    let estimate = estimate(&plan);
+    assert!((estimate.requests_per_second - 2.0 / 30.0).abs() < 1e-12);
+    // A session of an hour is renewed after half of it.
+    assert!((estimate.sts_calls_per_hour - 2.0).abs() < 1e-12);
+    // The guard's calls are not charged.
+    assert!((estimate.monthly_cost.api_calls_usd - 0.3024).abs() < 1e-9);
+    let histogram = 12 + 3;
+    let agent = (15 + 3) + (10 + 3) + 4 + 7;
+    let probe = 1 + 1 + 1 + 3 + histogram + 4;
+    let guard = 1 + 2 + 1 + 3 + histogram + 4 + 1;
+    let spoke = 1 + 1 + 1 + 1 + 1;
+    assert_eq!(estimate.time_series.expected, agent + probe + guard + spoke);
+    let worst = 1 + 8 + 8 + 3 + 5 * histogram + 4;
+    assert_eq!(estimate.time_series.worst, agent + 2 * worst + 1 + spoke + 3);
+}
+
+#[test]
+fn the_report_reads_alike_as_text_and_json() {
+    let config = config(EXAMPLE);
+    let plan = plan(&config).unwrap();
+    let report = report::report(&plan, &estimate(&plan), &[], &plan.warnings);
+    let json = serde_json::to_value(&report).unwrap();
+    assert_eq!(json["targets"].as_array().unwrap().len(), 8);
+    assert_eq!(json["targets"][2]["as"], "anonymous");
+    assert_eq!(json["targets"][5]["zone"], "euw1-az1");
+    assert!(json["time_series"].as_u64().unwrap() < json["time_series_worst"].as_u64().unwrap());
+    assert!(json["requests_per_second"]["by_account"]["012345678901"].as_f64().unwrap() > 20.0);
+    let text = report.text();
+    assert!(text.starts_with("8 targets\n"), "{text}");
+    assert!(text.contains("payments/hoot/unsigned-is-refused"), "{text}");
+    assert!(text.contains("denied by vpc_endpoint_policy"), "{text}");
+    assert!(text.lines().all(|line| line.trim_end() == line), "{text}");
+}

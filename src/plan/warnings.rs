@@ -1,0 +1,93 @@
+//! What is allowed but probably not meant.
+
+use crate::config::Config;
+use crate::config::units::{duration_text, rate_text};
+use crate::domain::region::Region;
+use crate::domain::target::Target;
+use crate::plan::targets::{control_of, rates_by_account};
+use crate::plan::{Plan, Warning};
+use std::collections::HashSet;
+use std::time::Duration;
+
+/// Below this, an integration that takes its full 29 s reads as our timeout (API Gateway developer guide,
+/// quotas: integration timeout).
+const SHORTEST_QUIET_TIMEOUT: Duration = Duration::from_millis(29_500);
+
+/// Role chaining caps a session (IAM user guide, "Role chaining").
+const CHAINED_SESSION: Duration = Duration::from_secs(3_600);
+
+/// All warnings, in the order of the configuration.
+pub(super) fn warnings(config: &Config, plan: &Plan) -> Vec<Warning> {
+    let mut warnings = Vec::new();
+    let mut warn = |path: String, message: String| warnings.push(Warning { path, message });
+    for left_out in &config.left_out {
+        let message = format!(
+            "left out, because the spoke `{}` is not known while an included file is left out; mend that file",
+            left_out.spoke
+        );
+        warn(left_out.path.clone(), message);
+    }
+    for spoke in &config.spokes {
+        if config.hub.role_arn.is_some() && spoke.session.duration > CHAINED_SESSION {
+            let message = format!(
+                "a session of {} is asked for, but from a role's session STS gives 1h at most; 1h will be used",
+                duration_text(spoke.session.duration)
+            );
+            warn(format!("{}.duration", spoke.place.path), message);
+        }
+    }
+    let mut seen = HashSet::new();
+    for target in &plan.targets {
+        // The zones of one probe share its warnings.
+        let id = &target.id;
+        if seen.insert((&id.spoke, &id.api, &id.probe)) {
+            of_target(target, plan, &mut warn);
+        }
+    }
+    let tenth = account_quota(&config.hub.region) / 10.0;
+    for (account, rate) in rates_by_account(&plan.targets) {
+        if rate > tenth {
+            let message = format!(
+                "account {account} is asked {} in all, above a tenth of its quota for the region, which its \
+                 real traffic shares; lower the rates",
+                rate_text(rate)
+            );
+            warn("spokes".to_owned(), message);
+        }
+    }
+    warnings
+}
+
+fn of_target(target: &Target, plan: &Plan, warn: &mut impl FnMut(String, String)) {
+    let id = &target.id;
+    let path = format!("spokes.{}.apis.{}.probes.{}", id.spoke, id.api, id.probe);
+    if target.timeout < SHORTEST_QUIET_TIMEOUT {
+        let message = format!(
+            "the timeout of {} is under 29.5s, so an integration that runs into its own timeout will read as \
+             ours; raise it, or use `expect: {{within: …}}` for a limit of your own",
+            duration_text(target.timeout)
+        );
+        warn(format!("{path}.timeout"), message);
+    }
+    let all = || plan.targets.iter().map(AsRef::as_ref);
+    if target.expectation.is_guard() && control_of(target, all()).is_none() {
+        let message = format!(
+            "this guard has no positive control, so a missing route looks like a closed door; add a signed \
+             probe of {} {} that expects a 2xx",
+            target.request.method,
+            target.request.path()
+        );
+        warn(path, message);
+    }
+}
+
+/// Requests a second that one account may serve in a region, all its APIs together.
+///
+/// Source: API Gateway developer guide, quotas. Newer editions name more regions with the smaller value;
+/// which ones is UNCONFIRMED, so only the two that are certain are here.
+fn account_quota(region: &Region) -> f64 {
+    match region.as_str() {
+        "af-south-1" | "eu-south-1" => 2_500.0,
+        _ => 10_000.0,
+    }
+}
