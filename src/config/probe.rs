@@ -35,7 +35,8 @@ pub(crate) static PROBE: Section = Section {
             "as",
             shapes::IDENTITY,
             "spoke",
-            "Who signs: the spoke's role (spoke, the default), the agent itself (hub), nobody (anonymous), or another spoke's role (spoke:NAME).",
+            "Who signs: the spoke's role (spoke, the default), the agent itself (hub), nobody \
+             (anonymous), or another spoke's role (spoke:NAME).",
         ),
         Key::optional("every", shapes::EVERY, "1m", "The interval, 1s to 24h. Default: defaults.every."),
         Key::optional(

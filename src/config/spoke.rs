@@ -60,7 +60,8 @@ pub(crate) static SPOKE: Section = Section {
             "session_policy",
             shapes::FILE,
             "narrow.json",
-            "A JSON policy that narrows the session, a file relative to the main one, at most 2048 characters.",
+            "A JSON policy that narrows the session, a file relative to the main one, at most \
+             2048 characters.",
         ),
         Key::optional(
             "session_tags",

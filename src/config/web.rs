@@ -26,7 +26,8 @@ pub(crate) static WEB: Section = Section {
             "status",
             Shape::Word(&["auto", "open"]),
             "auto",
-            "auto closes the status page and API on a listener that is not loopback; open does not. They name accounts, roles and open doors.",
+            "auto closes the status page and API on a listener that is not loopback; open does \
+             not. They name accounts, roles and open doors.",
         ),
     ],
     later: &["config_file"],

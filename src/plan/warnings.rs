@@ -2,11 +2,12 @@
 
 use crate::config::Config;
 use crate::config::units::{duration_text, rate_text};
+use crate::domain::name::Name;
 use crate::domain::region::Region;
 use crate::domain::target::Target;
 use crate::plan::targets::{control_of, rates_by_account};
 use crate::plan::{Plan, Warning};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 /// Below this, an integration that takes its full 29 s reads as our timeout (API Gateway developer guide,
@@ -22,7 +23,8 @@ pub(super) fn warnings(config: &Config, plan: &Plan) -> Vec<Warning> {
     let mut warn = |path: String, message: String| warnings.push(Warning { path, message });
     for left_out in &config.left_out {
         let message = format!(
-            "left out, because the spoke `{}` is not known while an included file is left out; mend that file",
+            "left out, because the spoke `{}` is not known while an included file is left out; \
+             mend that file",
             left_out.spoke
         );
         warn(left_out.path.clone(), message);
@@ -30,18 +32,25 @@ pub(super) fn warnings(config: &Config, plan: &Plan) -> Vec<Warning> {
     for spoke in &config.spokes {
         if config.hub.role_arn.is_some() && spoke.session.duration > CHAINED_SESSION {
             let message = format!(
-                "a session of {} is asked for, but from a role's session STS gives 1h at most; 1h will be used",
+                "a session of {} is asked for, but from a role's session STS gives 1h at most; 1h \
+             will be used",
                 duration_text(spoke.session.duration)
             );
             warn(format!("{}.duration", spoke.place.path), message);
         }
+    }
+    // Controls are looked for within an api only, or a large fleet would compare everything with everything.
+    let mut apis: HashMap<(&Name, &Name), Vec<&Target>> = HashMap::new();
+    for target in &plan.targets {
+        apis.entry((&target.id.spoke, &target.id.api)).or_default().push(target);
     }
     let mut seen = HashSet::new();
     for target in &plan.targets {
         // The zones of one probe share its warnings.
         let id = &target.id;
         if seen.insert((&id.spoke, &id.api, &id.probe)) {
-            of_target(target, plan, &mut warn);
+            let siblings = apis.get(&(&id.spoke, &id.api)).map(Vec::as_slice).unwrap_or_default();
+            of_target(target, siblings, &mut warn);
         }
     }
     let tenth = account_quota(&config.hub.region) / 10.0;
@@ -58,7 +67,7 @@ pub(super) fn warnings(config: &Config, plan: &Plan) -> Vec<Warning> {
     warnings
 }
 
-fn of_target(target: &Target, plan: &Plan, warn: &mut impl FnMut(String, String)) {
+fn of_target(target: &Target, siblings: &[&Target], warn: &mut impl FnMut(String, String)) {
     let id = &target.id;
     let path = format!("spokes.{}.apis.{}.probes.{}", id.spoke, id.api, id.probe);
     if target.timeout < SHORTEST_QUIET_TIMEOUT {
@@ -69,8 +78,7 @@ fn of_target(target: &Target, plan: &Plan, warn: &mut impl FnMut(String, String)
         );
         warn(format!("{path}.timeout"), message);
     }
-    let all = || plan.targets.iter().map(AsRef::as_ref);
-    if target.expectation.is_guard() && control_of(target, all()).is_none() {
+    if target.expectation.is_guard() && control_of(target, siblings.iter().copied()).is_none() {
         let message = format!(
             "this guard has no positive control, so a missing route looks like a closed door; add a signed \
              probe of {} {} that expects a 2xx",
