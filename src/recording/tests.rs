@@ -121,6 +121,7 @@ fn a_door_of_several_zones_is_open_while_one_of_them_is() {
     assert_eq!(saw(&first, Reason::VpcEndpointPolicy, Some(Door::Closed), 3), '1');
     assert_eq!(saw(&second, Reason::Dns, None, 4), '1', "no evidence keeps the value");
     assert_eq!(saw(&second, Reason::VpcEndpointPolicy, Some(Door::Closed), 5), '0');
+    assert_eq!(saw(&first, Reason::None, Some(Door::Open), 6), '1', "whichever zone it is");
 }
 
 #[test]
