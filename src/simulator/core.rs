@@ -1,0 +1,217 @@
+//! The simulated hub: one request and one moment in, one reply out.
+//!
+//! No socket, no clock, no randomness: time is an argument and ids come from a counter, so the same
+//! requests at the same moments give the same bytes, over sockets and in memory.
+
+use super::counts::{Counters, Counts};
+use super::credentials_endpoint;
+use super::deterministic::Sequence;
+use super::gateway::{self, Visit};
+use super::keys::{Issued, Keys};
+use super::policy::CallerSession;
+use super::reply::Reply;
+use super::sts;
+use super::throttle::Buckets;
+use super::wire::RawRequest;
+use super::world::{Progress, World, account_id};
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
+
+/// Which of the hub's listeners a request came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Door {
+    /// The interface endpoint.
+    Endpoint,
+    /// STS.
+    Sts,
+    /// The container's credentials endpoint.
+    Credentials,
+}
+
+/// What is known of the connection a request came over.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Connection {
+    /// The name asked for in the TLS handshake, if there was one.
+    pub tls_name: Option<String>,
+}
+
+/// The whole simulated AWS.
+pub struct Hub {
+    state: Mutex<State>,
+    credentials_token: String,
+}
+
+pub(super) struct State {
+    pub(super) world: World,
+    pub(super) progress: Progress,
+    pub(super) keys: Keys,
+    pub(super) buckets: Buckets,
+    pub(super) counters: Counters,
+    pub(super) sequence: Sequence,
+    /// The hub's key that the credentials endpoint hands out at present, with its beginning.
+    pub(super) hub_key: Option<(String, SystemTime)>,
+}
+
+impl std::fmt::Debug for Hub {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Hub").finish_non_exhaustive()
+    }
+}
+
+impl Hub {
+    /// A hub whose timeline begins at `started`, the wall time that later requests are measured against.
+    #[must_use]
+    pub fn new(world: World, started: SystemTime) -> Self {
+        let progress = Progress::from(started, &world);
+        let mut sequence = Sequence::default();
+        let credentials_token = sequence.secret_access_key();
+        let mut keys = Keys::default();
+        if let (Some(user), Some(account)) = (&world.hub.static_keys, account_id(&world.hub.account)) {
+            let arn = format!("arn:{}:iam::{account}:user/{}", world.partition(), user.user);
+            let caller = CallerSession {
+                organization: world.account(account.as_str()).and_then(|each| each.organization.clone()),
+                account,
+                role_arn: arn.clone(),
+                session_arn: arn,
+                tags: BTreeMap::new(),
+            };
+            let issued = Issued {
+                secret: user.secret_access_key.clone(),
+                token: None,
+                expires_at: None,
+                revoked_at: None,
+                caller,
+                session_policy: None,
+                // A user of the simulation may do what the hub's role may.
+                role: (world.hub.account.clone(), world.hub.role.clone()),
+            };
+            keys.insert(user.access_key_id.clone(), issued);
+        }
+        let state = State {
+            world,
+            progress,
+            keys,
+            buckets: Buckets::default(),
+            counters: Counters::default(),
+            sequence,
+            hub_key: None,
+        };
+        Self { state: Mutex::new(state), credentials_token }
+    }
+
+    /// Answers one request that came to a door at a moment, and counts it.
+    #[must_use]
+    pub fn respond(
+        &self,
+        door: Door,
+        request: &RawRequest,
+        connection: &Connection,
+        now: SystemTime,
+    ) -> Reply {
+        let mut state = self.state();
+        let state = &mut *state;
+        state.progress.advance(&mut state.world, now);
+        match door {
+            Door::Endpoint => endpoint(state, request, connection, now),
+            Door::Sts => sts::respond(state, sts::Proof::Signature, request, now),
+            Door::Credentials => {
+                state.counters.credentials += 1;
+                credentials_endpoint::respond(state, &self.credentials_token, request, now)
+            }
+        }
+    }
+
+    /// Answers a call to STS whose caller shows the credentials themselves instead of a signature made with
+    /// them. Only the in-memory seam does so: signing there would test the signer against itself.
+    pub(super) fn respond_to_holder(
+        &self,
+        proof: &sts::Holder<'_>,
+        request: &RawRequest,
+        now: SystemTime,
+    ) -> Reply {
+        let mut state = self.state();
+        let state = &mut *state;
+        state.progress.advance(&mut state.world, now);
+        sts::respond(state, sts::Proof::Holder(*proof), request, now)
+    }
+
+    /// What was counted since the start.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        self.state().counters.read()
+    }
+
+    /// The world as it is at a moment.
+    #[must_use]
+    pub fn world(&self, now: SystemTime) -> World {
+        let mut state = self.state();
+        let state = &mut *state;
+        state.progress.advance(&mut state.world, now);
+        state.world.clone()
+    }
+
+    /// Changes the world by hand, for tests that do not want to wait for a timeline.
+    pub fn change(&self, change: impl FnOnce(&mut World)) {
+        change(&mut self.state().world);
+    }
+
+    /// The path of the credentials endpoint.
+    #[must_use]
+    pub const fn credentials_path(&self) -> &'static str {
+        credentials_endpoint::PATH
+    }
+
+    /// What the credentials endpoint wants in `Authorization`.
+    #[must_use]
+    pub fn credentials_token(&self) -> &str {
+        &self.credentials_token
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // A panic while answering leaves counters and keys usable, so a poisoned lock is no reason to stop.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn endpoint(state: &mut State, request: &RawRequest, connection: &Connection, now: SystemTime) -> Reply {
+    let gateway_now = offset(now, state.world.endpoint.clock_offset_seconds);
+    let visit = Visit { world: &state.world, keys: &state.keys, request, connection, now: gateway_now };
+    let answered = gateway::answer(visit, &mut state.buckets);
+    let mut reply = answered.reply;
+    if answered.by_gateway {
+        let own_id = request.header_text("x-amzn-requestid").filter(|id| (1..=128).contains(&id.len()));
+        let id = own_id.map_or_else(|| state.sequence.request_id(), str::to_owned);
+        reply =
+            reply.with("x-amzn-RequestId", id).with("x-amz-apigw-id", state.sequence.extended_request_id());
+        if answered.traced {
+            let seconds = gateway_now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
+            reply = reply.with("X-Amzn-Trace-Id", state.sequence.trace_id(seconds));
+        }
+    }
+    let reply = reply.with("Date", http_date(gateway_now));
+    state.counters.request(&answered.api, &answered.identity, reply.code());
+    reply
+}
+
+/// A moment by a clock that is ahead by some seconds.
+pub(super) fn offset(now: SystemTime, seconds: i64) -> SystemTime {
+    let span = Duration::from_secs(seconds.unsigned_abs());
+    let moved = if seconds < 0 { now.checked_sub(span) } else { now.checked_add(span) };
+    moved.unwrap_or(now)
+}
+
+/// A time in the form of the `Date` header (RFC 9110, section 5.6.7).
+pub(super) fn http_date(time: SystemTime) -> String {
+    jiff::Timestamp::try_from(time)
+        .map_or_else(|_| String::new(), |time| time.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string())
+}
+
+/// A time in the form of RFC 3339, whole seconds.
+pub(super) fn iso_time(time: SystemTime) -> String {
+    jiff::Timestamp::try_from(time)
+        .map_or_else(|_| String::new(), |time| time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string())
+}
+
+#[cfg(test)]
+mod tests;
