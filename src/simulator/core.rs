@@ -142,13 +142,18 @@ impl Hub {
         self.state().counters.read()
     }
 
-    /// The world as it is at a moment.
+    /// A copy of the world as it is at a moment.
     #[must_use]
     pub fn world(&self, now: SystemTime) -> World {
+        self.look(now, World::clone)
+    }
+
+    /// Asks the world something, without the copy: the in-memory seams do so for every request.
+    pub(super) fn look<T>(&self, now: SystemTime, ask: impl FnOnce(&World) -> T) -> T {
         let mut state = self.state();
         let state = &mut *state;
         state.progress.advance(&mut state.world, now);
-        state.world.clone()
+        ask(&state.world)
     }
 
     /// Changes the world by hand, for tests that do not want to wait for a timeline.

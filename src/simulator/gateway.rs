@@ -110,6 +110,11 @@ pub(crate) fn answer(visit: Visit<'_>, buckets: &mut Buckets) -> Answered {
     if let Some(fault) = fault {
         apply_fault(&mut reply, fault);
     }
+    // The answer to a HEAD has no body that could be broken.
+    if visit.request.method == "HEAD" {
+        reply.fault =
+            reply.fault.filter(|fault| !matches!(fault, WireFault::HalfBody | WireFault::ChunkedGarbage));
+    }
     Answered {
         reply,
         api: site.map_or_else(|| "unknown".to_owned(), |site| site.api.id.clone()),
@@ -284,7 +289,7 @@ pub(crate) fn apply_fault(reply: &mut Reply, fault: Fault) {
                 reply.delay = Duration::ZERO;
             }
             if fault.leaves_a_status() {
-                reply.status = 200;
+                *reply = Reply { delay: reply.delay, ..Reply::new(200, "application/octet-stream", "") };
             }
             reply.fault = Some(fault);
         }

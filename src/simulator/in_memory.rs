@@ -75,20 +75,7 @@ impl InMemory {
 
     /// Where a connection would arrive.
     fn reach(&self, to: &ConnectTarget) -> Result<IpAddr, TransportFailure> {
-        let world = self.hub.world(self.clock.wall());
-        let address = match to.host.parse::<IpAddr>() {
-            Ok(address)
-                if address.is_loopback() || world.endpoint.zones.values().any(|zone| *zone == address) =>
-            {
-                address
-            }
-            Ok(_) => return Err(failure(FailureKind::ConnectTimeout, "nothing answers at this address")),
-            Err(_) => addresses(&world, &to.host)?.first().copied().unwrap_or(LOOPBACK),
-        };
-        if to.tls && !certificate::covers(&certificate::names(&world), &to.tls_name) {
-            return Err(failure(FailureKind::Certificate, "the certificate is for another name"));
-        }
-        Ok(address)
+        self.hub.look(self.clock.wall(), |world| reach(world, to))
     }
 
     async fn exchange(
@@ -163,6 +150,22 @@ impl InMemory {
 }
 
 const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+fn reach(world: &World, to: &ConnectTarget) -> Result<IpAddr, TransportFailure> {
+    let address = match to.host.parse::<IpAddr>() {
+        Ok(address)
+            if address.is_loopback() || world.endpoint.zones.values().any(|zone| *zone == address) =>
+        {
+            address
+        }
+        Ok(_) => return Err(failure(FailureKind::ConnectTimeout, "nothing answers at this address")),
+        Err(_) => addresses(world, &to.host)?.first().copied().unwrap_or(LOOPBACK),
+    };
+    if to.tls && !certificate::covers(&certificate::names(world), &to.tls_name) {
+        return Err(failure(FailureKind::Certificate, "the certificate is for another name"));
+    }
+    Ok(address)
+}
 
 /// The addresses a name of this world has.
 fn addresses(world: &World, host: &str) -> Result<Vec<IpAddr>, TransportFailure> {
@@ -267,7 +270,7 @@ impl Transport for InMemory {
             let lost = |timed_out, detail: &str| FetchFailure { timed_out, detail: detail.into() };
             let uri: Uri = request.url.parse().map_err(|_| lost(false, "not a URL"))?;
             let host = uri.host().unwrap_or_default().to_owned();
-            let sts = self.hub.world(self.clock.wall()).sts_name();
+            let sts = self.hub.look(self.clock.wall(), World::sts_name);
             let door = match host.as_str() {
                 "169.254.170.2" => Door::Credentials,
                 name if name == sts => Door::Sts,
@@ -397,7 +400,7 @@ impl Sessions for InMemory {
 
 impl Link for InMemory {
     fn resolve(&self, host: String) -> BoxFuture<'_, Result<Vec<IpAddr>, TransportFailure>> {
-        Box::pin(async move { addresses(&self.hub.world(self.clock.wall()), &host) })
+        Box::pin(async move { self.hub.look(self.clock.wall(), |world| addresses(world, &host)) })
     }
 
     fn handshake(

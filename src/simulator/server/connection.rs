@@ -55,7 +55,7 @@ where
             Err(Broken::Peer) => return,
             Err(Broken::Request(error)) => {
                 let reply = unreadable(&error);
-                if write(&mut stream, &reply, false, false).await.is_ok() {
+                if write(&mut stream, &reply, false, false).await.is_ok() && stream.shutdown().await.is_ok() {
                     drain(&mut stream).await;
                 }
                 break;
