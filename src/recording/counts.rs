@@ -17,6 +17,8 @@ pub struct Counts {
     pub in_flight: i64,
     /// Attempts that are due and have neither a permit nor an end. Negative only if calls do not pair.
     pub waiting: i64,
+    /// Quick retries within attempts; a server may have read the first try as well.
+    pub retries: u64,
 }
 
 /// How often a target ended in one way.

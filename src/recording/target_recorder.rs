@@ -46,6 +46,7 @@ struct State {
     durations: [Option<Histogram>; Outcome::ALL.len()],
     waiting: i64,
     in_flight: i64,
+    retries: u64,
     last: Option<Box<Last>>,
     /// The last evidence of a guard's door, and when it was seen.
     door: Option<(Door, Moment)>,
@@ -108,6 +109,7 @@ impl TargetRecorder {
             let mut state = locked(&self.state);
             self.left(&mut state, started);
             self.result(&mut state, seen.code, reason).inc();
+            state.retries += u64::from(seen.retries);
             if let Some(took) = response_time {
                 if let Some(histogram) = self.duration(&mut state, reason.outcome()) {
                     histogram.observe(took.as_secs_f64());
@@ -136,6 +138,14 @@ impl TargetRecorder {
         if let Some(failure) = failure {
             self.board.keep(failure);
         }
+    }
+
+    /// True when the last attempt worked and was as expected: what an anonymous guard takes as proof that its
+    /// route exists.
+    #[must_use]
+    pub fn last_was_ok(&self) -> bool {
+        let state = locked(&self.state);
+        state.last.as_ref().is_some_and(|last| last.expected && last.reason == Reason::None)
     }
 
     /// Everything counted so far, read at one moment.
@@ -189,6 +199,7 @@ impl TargetRecorder {
                 durations: [const { None }; Outcome::ALL.len()],
                 waiting: 0,
                 in_flight: 0,
+                retries: 0,
                 last: None,
                 door: None,
                 signed_header_bytes: None,
@@ -373,6 +384,7 @@ impl TargetRecorder {
             missed: MissCause::ALL.map(|cause| self.missed_of(cause).get()),
             in_flight: state.in_flight,
             waiting: state.waiting,
+            retries: state.retries,
         }
     }
 }

@@ -1,0 +1,140 @@
+//! A target with everything that does not change between its attempts: worked out once.
+
+use crate::credentials::{NoSession, Session, SignerHandle, Store};
+use crate::domain::identity::Signer;
+use crate::domain::request::{Address, HttpRequest};
+use crate::domain::target::Target;
+use crate::endpoint::{self, AddressingProblem};
+use crate::recording::TargetRecorder;
+use crate::signing::SignedRequestSlot;
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue};
+use std::fmt;
+use std::sync::Arc;
+
+/// A target ready to be attempted.
+pub struct PreparedTarget {
+    target: Arc<Target>,
+    address: Address,
+    request: HttpRequest,
+    signer: SignerHandle,
+    store: Arc<Store>,
+    slot: SignedRequestSlot,
+    /// The recorded state of the probe that shows an anonymous guard's route works when signed.
+    positive_control: Option<Arc<TargetRecorder>>,
+}
+
+/// Why a target cannot be attempted at all. The plan finds these before anything runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PreparingProblem {
+    /// The style of addressing does not fit.
+    Addressing(AddressingProblem),
+    /// A header's value cannot be sent.
+    Header(String),
+}
+
+impl fmt::Display for PreparingProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Addressing(problem) => problem.fmt(f),
+            Self::Header(name) => write!(f, "the value of header {name} cannot be sent"),
+        }
+    }
+}
+
+impl std::error::Error for PreparingProblem {}
+
+impl PreparedTarget {
+    /// Addresses the target and finds its signer.
+    ///
+    /// # Errors
+    /// When the target cannot be addressed or a header cannot be sent.
+    pub fn new(
+        target: Arc<Target>,
+        endpoint: &endpoint::Settings,
+        store: &Arc<Store>,
+        positive_control: Option<Arc<TargetRecorder>>,
+    ) -> Result<Self, PreparingProblem> {
+        let address = endpoint::address(endpoint, &target.api, target.addressing, target.id.zone.as_ref())
+            .map_err(PreparingProblem::Addressing)?;
+        let request = addressed(&target, &address)?;
+        let signer = store.handle(&target.signer);
+        let store = Arc::clone(store);
+        Ok(Self {
+            target,
+            address,
+            request,
+            signer,
+            store,
+            slot: SignedRequestSlot::default(),
+            positive_control,
+        })
+    }
+
+    /// The target.
+    #[must_use]
+    pub const fn target(&self) -> &Arc<Target> {
+        &self.target
+    }
+
+    /// Where it is and how it is spoken to.
+    #[must_use]
+    pub const fn address(&self) -> &Address {
+        &self.address
+    }
+
+    /// The addressed request, unsigned.
+    #[must_use]
+    pub const fn request(&self) -> &HttpRequest {
+        &self.request
+    }
+
+    pub(super) const fn slot(&self) -> &SignedRequestSlot {
+        &self.slot
+    }
+
+    pub(super) fn session(&self) -> Result<Option<Session>, NoSession> {
+        self.signer.session()
+    }
+
+    pub(super) fn is_signed(&self) -> bool {
+        self.target.signer != Signer::Anonymous
+    }
+
+    pub(super) fn positive_control_ok(&self) -> bool {
+        self.positive_control.as_ref().is_some_and(|control| control.last_was_ok())
+    }
+
+    /// Whether signer and api are known to be of one account.
+    pub(super) fn same_account(&self) -> Option<bool> {
+        let account = match &self.target.signer_account {
+            Some(account) => account.clone(),
+            None if self.target.signer == Signer::Hub => self.store.hub_account()?,
+            None => return None,
+        };
+        Some(account == self.target.account)
+    }
+}
+
+fn addressed(target: &Target, address: &Address) -> Result<HttpRequest, PreparingProblem> {
+    let template = &target.request;
+    let mut headers = HeaderMap::new();
+    for (name, value) in &address.headers {
+        let value = HeaderValue::from_str(value).map_err(|_| PreparingProblem::Header(name.to_string()))?;
+        headers.append(name.clone(), value);
+    }
+    for (name, text) in &template.headers {
+        let mut value =
+            HeaderValue::from_str(text.expose()).map_err(|_| PreparingProblem::Header(name.to_string()))?;
+        value.set_sensitive(text.is_secret());
+        headers.append(name.clone(), value);
+    }
+    let body = template.body.as_ref().map_or_else(Bytes::new, |body| Bytes::from(body.expose().to_owned()));
+    Ok(HttpRequest {
+        method: template.method.clone(),
+        host: address.host.clone(),
+        path_and_query: format!("{}{}", address.path_prefix, template.path_and_query),
+        headers,
+        body,
+    })
+}
