@@ -42,3 +42,6 @@ pub const DEFAULT_WORLD: &str = include_str!("worlds/default.yaml");
 /// The configuration of the agent that fits [`DEFAULT_WORLD`]; it reads `SPOKEPROBE_DEMO_URL`,
 /// `SPOKEPROBE_DEMO_CA` and `SPOKEPROBE_DEMO_STS` from the environment.
 pub const DEMO_CONFIGURATION: &str = include_str!("worlds/demo-config.yaml");
+
+/// The session policy file that [`DEMO_CONFIGURATION`] names as `narrow.json`.
+pub const DEMO_SESSION_POLICY: &str = include_str!("worlds/narrow.json");

@@ -1,0 +1,37 @@
+//! The end of a run: the signals that ask for it, and the deadline it keeps.
+
+use crate::pacing::Pacing;
+use std::time::Duration;
+
+/// How long attempts in flight may take to end after the signal. ECS kills a task 30 s after SIGTERM by
+/// default; the agent promises to be gone within 10.
+pub const DRAIN_DEADLINE: Duration = Duration::from_secs(8);
+
+/// How long the web server may take to close afterwards.
+pub(super) const WEB_DEADLINE: Duration = Duration::from_secs(1);
+
+pub(super) async fn within_deadline(pacing: &Pacing) {
+    if tokio::time::timeout(DRAIN_DEADLINE, pacing.drain()).await.is_err() {
+        tracing::warn!(
+            deadline_seconds = DRAIN_DEADLINE.as_secs(),
+            "some attempts did not end in time and are left without a verdict"
+        );
+    } else {
+        tracing::info!("drained: every attempt in flight has ended");
+    }
+}
+
+/// Resolves at the first SIGTERM or SIGINT.
+///
+/// # Errors
+/// When the signals cannot be listened to.
+pub async fn termination() -> std::io::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        _ = terminate.recv() => tracing::info!("SIGTERM: draining"),
+        _ = interrupt.recv() => tracing::info!("SIGINT: draining"),
+    }
+    Ok(())
+}

@@ -1,0 +1,52 @@
+//! The real outside: the machine's clock, the network, STS.
+
+use crate::credentials::SdkSessions;
+use crate::plan::Settings;
+use crate::seams::{Clock, Sessions, SystemClock, TokioWait, Transport, Wait};
+use crate::transport::HttpTransport;
+use std::fmt;
+use std::sync::Arc;
+
+/// The outside as the agent sees it.
+#[derive(Clone)]
+pub struct Seams {
+    /// The clocks.
+    pub clock: Arc<dyn Clock>,
+    /// Waiting on them.
+    pub wait: Arc<dyn Wait>,
+    /// The hub's credentials and STS.
+    pub sessions: Arc<dyn Sessions>,
+    /// The network.
+    pub transport: Arc<dyn Transport>,
+}
+
+/// Why the outside cannot be reached at all.
+#[derive(Debug)]
+pub struct SetupProblem(String);
+
+impl fmt::Display for SetupProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for SetupProblem {}
+
+impl Seams {
+    /// The machine's clock, real sockets, and STS as the settings address it.
+    ///
+    /// # Errors
+    /// When the trust store cannot be set up.
+    pub fn real(settings: &Settings) -> Result<Self, SetupProblem> {
+        let clock = SystemClock::start();
+        let wait: Arc<dyn Wait> = Arc::new(TokioWait::new(clock));
+        let clock: Arc<dyn Clock> = Arc::new(clock);
+        let transport: Arc<dyn Transport> = Arc::new(
+            HttpTransport::new(&settings.transport, Arc::clone(&clock))
+                .map_err(|problem| SetupProblem(problem.to_string()))?,
+        );
+        let sessions: Arc<dyn Sessions> =
+            Arc::new(SdkSessions::new(&settings.credentials, Arc::clone(&transport), Arc::clone(&clock)));
+        Ok(Self { clock, wait, sessions, transport })
+    }
+}
