@@ -1,3 +1,7 @@
 //! The program: reads arguments, runs, turns the result into an exit status.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    spokeprobe::cli::main()
+}

@@ -1,1 +1,140 @@
-//! Under construction.
+//! The commands: one file each. The only place that prints, and the only one that joins the agent and the
+//! simulator.
+
+mod call;
+mod configuration;
+mod demo;
+mod healthcheck;
+mod logging;
+mod manual;
+mod output;
+mod plan;
+mod run;
+mod schema;
+mod simulate;
+mod summary;
+
+use clap::{Args, Parser, Subcommand};
+use std::process::ExitCode;
+
+/// How a command ended, as an exit status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// As expected.
+    Expected,
+    /// It ran, and something is not as expected.
+    Unexpected,
+    /// Usage or configuration error: nothing ran.
+    Usage,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(match exit {
+            Exit::Expected => 0,
+            Exit::Unexpected => 1,
+            Exit::Usage => 2,
+        })
+    }
+}
+
+/// Probes private APIs behind a shared execute-api VPC endpoint, and says who refused.
+#[derive(Debug, Parser)]
+#[command(
+    name = "spokeprobe",
+    version,
+    max_term_width = 100,
+    after_help = "\
+Examples:
+  spokeprobe demo                          see it work on a simulated hub, no AWS account needed
+  spokeprobe plan --config config.yaml     check a configuration and see what it would do
+  spokeprobe run --config config.yaml      run the agent
+  spokeprobe call payments/hoot GET /      one signed request, as the role of the spoke
+
+Exit status: 0 as expected; 1 it ran, and something is not as expected; 2 usage or configuration error.
+Results go to stdout, logs and progress to stderr."
+)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    logging: logging::LoggingArgs,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the agent
+    Run(run::RunArgs),
+    /// Run a simulated hub and the agent against it: no AWS account, no configuration
+    Demo(demo::DemoArgs),
+    /// Check the configuration without any network and print what would run
+    Plan(plan::PlanArgs),
+    /// Send one signed request and judge the answer
+    Call(call::CallArgs),
+    /// Run only the simulated hub, for curl, SDKs and drills
+    Simulate(simulate::SimulateArgs),
+    /// Print the JSON Schema of the configuration
+    Schema,
+    /// Ask the local agent whether it is alive, for container health checks
+    Healthcheck(healthcheck::HealthcheckArgs),
+    /// Print a completion script for a shell
+    Completions(manual::CompletionsArgs),
+    /// Print the manual page
+    Man,
+}
+
+/// Where the configuration comes from.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ConfigArgs {
+    /// The configuration: a path, or env:NAME for the content of a variable
+    #[arg(long, value_name = "SOURCE", default_value = "config.yaml", env = "SPOKEPROBE_CONFIG")]
+    config: String,
+}
+
+/// Parses the arguments, runs the command, and gives the exit status.
+#[must_use]
+pub fn main() -> ExitCode {
+    // clap prints help to stdout with status 0 and usage errors to stderr with status 2 by itself.
+    let Cli { logging, command } = Cli::parse();
+    if let Err(problem) = logging.start() {
+        output::error(&problem);
+        return Exit::Usage.into();
+    }
+    let exit = match command {
+        Command::Schema => schema::schema(),
+        Command::Completions(args) => manual::completions(&args),
+        Command::Man => manual::man(),
+        Command::Plan(args) => plan::plan(&args),
+        Command::Run(args) => in_runtime(run::run(args)),
+        Command::Demo(args) => in_runtime(demo::demo(args)),
+        Command::Call(args) => in_runtime(call::call(args)),
+        Command::Simulate(args) => in_runtime(simulate::simulate(args)),
+        Command::Healthcheck(args) => in_runtime(healthcheck::healthcheck(args)),
+    };
+    exit.into()
+}
+
+fn in_runtime(command: impl Future<Output = Exit>) -> Exit {
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            output::error(&format!("the runtime cannot start: {error}"));
+            return Exit::Unexpected;
+        }
+    };
+    let exit = runtime.block_on(command);
+    // A resolver thread that hangs must not hold up the exit.
+    runtime.shutdown_background();
+    exit
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

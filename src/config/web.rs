@@ -20,7 +20,7 @@ pub(crate) static WEB: Section = Section {
             "listen",
             shapes::LISTEN,
             "0.0.0.0:10403",
-            "The address to listen on, default 127.0.0.1:10403.",
+            "The address to listen on, default 0.0.0.0:10403, where page and status stay closed (see `status`).",
         ),
         Key::optional(
             "status",
@@ -55,7 +55,7 @@ pub struct Web {
 
 impl Default for Web {
     fn default() -> Self {
-        let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, DEFAULT_PORT));
+        let listen = SocketAddr::from((Ipv4Addr::UNSPECIFIED, DEFAULT_PORT));
         Self { listen, status: StatusAccess::Auto }
     }
 }

@@ -8,6 +8,7 @@ use super::lifecycle::{Backoff, CHAINED_MAX, Lifecycle, Spread, Step, Window};
 use super::store::{NoSession, Store};
 use crate::domain::credentials::{CallerIdentity, SessionCredentials};
 use crate::domain::moment::Moment;
+use crate::domain::name::Name;
 use crate::domain::outcome::Reason;
 use crate::recording::AssumeRoleResult;
 use crate::seams::{SessionFailure, SessionFailureKind};
@@ -213,7 +214,7 @@ impl Round {
                 if state.lifecycle.refused(now, failure.kind) == Step::AskShorter {
                     store.recorder.assume_role_ended(&entry.role, counted(failure.kind), took);
                     tracing::warn!(
-                        role = %entry.role.session.role_arn, message = %failure.message,
+                        role = %entry.role.session.role_arn, said = %failure.message,
                         "the role does not allow sessions of the configured duration; asking for one hour"
                     );
                     return;
@@ -230,8 +231,8 @@ impl Round {
         let trouble = (failure.kind, failure.code);
         if state.logged.as_ref() != Some(&trouble) {
             tracing::warn!(
-                role = %entry.role.session.role_arn, spokes = ?entry.role.spokes, kind = ?trouble.0,
-                code = trouble.1.as_deref().unwrap_or("none"), message = %failure.message,
+                role = %entry.role.session.role_arn, spokes = %listed(&entry.role.spokes), kind = ?trouble.0,
+                code = trouble.1.as_deref().unwrap_or("none"), said = %failure.message,
                 "the role cannot be assumed"
             );
             state.logged = Some(trouble);
@@ -261,7 +262,7 @@ impl Round {
             Err(failure) => {
                 self.hub_next = now + self.hub_backoff.failed(failure.kind, Spread::of("hub"));
                 if self.hub_logged.replace(failure.kind) != Some(failure.kind) {
-                    tracing::warn!(message = %failure.message, "the hub has no credentials");
+                    tracing::warn!(said = %failure.message, "the hub has no credentials");
                 }
                 store
                     .hub
@@ -287,7 +288,7 @@ impl Round {
             }
             // Asked again with the next round; meanwhile a refused duration tells of chaining as well.
             Some(Err(failure)) => {
-                tracing::warn!(message = %failure.message, "STS does not say who the hub is");
+                tracing::warn!(said = %failure.message, "STS does not say who the hub is");
             }
         }
     }
@@ -338,4 +339,9 @@ async fn bounded<T>(
             message: "no answer in time".into(),
         }),
     }
+}
+
+/// Names for a log line.
+fn listed(spokes: &[Name]) -> String {
+    spokes.iter().map(Name::as_str).collect::<Vec<_>>().join(" ")
 }

@@ -1,3 +1,5 @@
+//! What the tree tells of a text, and that it agrees with what serde_yaml reads.
+
 use super::*;
 use proptest::prelude::*;
 use serde_yaml::Value;

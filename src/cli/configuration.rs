@@ -1,0 +1,41 @@
+//! Reading the configuration for a command, and telling what is wrong with it.
+
+use super::{ConfigArgs, output};
+use crate::plan::Plan;
+use crate::sources::{self, LoadedPlan};
+use crate::yaml::Problem;
+
+/// Reads the configuration for a command that checks it: everything there is to say comes back.
+pub(super) fn read(args: &ConfigArgs) -> Option<LoadedPlan> {
+    match sources::load_plan(&args.config, &sources::process_environment) {
+        Ok(loaded) => Some(loaded),
+        Err(problems) => {
+            report(&problems);
+            None
+        }
+    }
+}
+
+/// Reads the configuration for a command that runs: warnings and files left out go to the log.
+pub(super) fn load(args: &ConfigArgs) -> Option<Plan> {
+    let LoadedPlan { plan, include_failures, warnings, .. } = read(args)?;
+    for warning in &warnings {
+        tracing::warn!(path = %warning.path, "{}", warning.message);
+    }
+    for failure in &include_failures {
+        tracing::error!(file = %failure.file, "left out, the rest runs");
+        for problem in &failure.problems {
+            tracing::error!("{problem}");
+        }
+    }
+    Some(plan)
+}
+
+/// Prints problems to stderr, one a line.
+pub(super) fn report(problems: &[Problem]) {
+    for problem in problems {
+        output::error(&problem.to_string());
+    }
+    let (count, s) = (problems.len(), if problems.len() == 1 { "" } else { "s" });
+    output::note(&format!("{count} problem{s} in the configuration; nothing was run"));
+}

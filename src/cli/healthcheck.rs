@@ -1,0 +1,66 @@
+//! `spokeprobe healthcheck`: asks the local agent's `/-/healthy`, for images without a shell.
+
+use super::{Exit, output};
+use crate::seams::{FetchRequest, SystemClock, Transport as _};
+use crate::transport::{self, HttpTransport};
+use bytes::Bytes;
+use clap::Args;
+use http::{HeaderMap, Method};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Arguments of `healthcheck`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example (container image):
+  HEALTHCHECK CMD [\"/spokeprobe\", \"healthcheck\"]")]
+pub(super) struct HealthcheckArgs {
+    /// The address the agent listens on (web.listen); 0.0.0.0 and [::] are asked through loopback
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:10403", env = "SPOKEPROBE_LISTEN")]
+    address: SocketAddr,
+    /// How long to wait for an answer, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=60))]
+    timeout_seconds: u64,
+}
+
+pub(super) async fn healthcheck(args: HealthcheckArgs) -> Exit {
+    let HealthcheckArgs { mut address, timeout_seconds } = args;
+    if address.ip().is_unspecified() {
+        address.set_ip(match address {
+            SocketAddr::V4(_) => std::net::Ipv4Addr::LOCALHOST.into(),
+            SocketAddr::V6(_) => std::net::Ipv6Addr::LOCALHOST.into(),
+        });
+    }
+    let clock = Arc::new(SystemClock::start());
+    let transport = match HttpTransport::new(&transport::Settings::default(), clock) {
+        Ok(transport) => transport,
+        Err(problem) => {
+            output::error(&problem.to_string());
+            return Exit::Unexpected;
+        }
+    };
+    let answer = transport
+        .fetch(FetchRequest {
+            method: Method::GET,
+            url: format!("http://{address}/-/healthy"),
+            headers: HeaderMap::new(),
+            body: Bytes::new(),
+            timeout: Duration::from_secs(timeout_seconds),
+        })
+        .await;
+    match answer {
+        Ok(answer) if answer.status == 200 => {
+            output::result("healthy");
+            Exit::Expected
+        }
+        Ok(answer) => {
+            output::error(&format!("{address} answered {}: not a healthy agent", answer.status));
+            Exit::Unexpected
+        }
+        Err(failure) => {
+            output::error(&format!("no agent answers on {address}: {}", failure.detail));
+            Exit::Unexpected
+        }
+    }
+}

@@ -1,0 +1,43 @@
+//! `spokeprobe plan`
+
+use super::{ConfigArgs, Exit, configuration, output};
+use crate::plan;
+use clap::Args;
+
+/// Arguments of `plan`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  spokeprobe plan                                  check ./config.yaml
+  spokeprobe plan --config /etc/spokeprobe.yaml --json | jq .time_series
+
+Touches no network. Exit status: 0 for a sound configuration, 2 for one with problems, also in an
+included file that `run` would merely leave out.")]
+pub(super) struct PlanArgs {
+    #[command(flatten)]
+    config: ConfigArgs,
+    /// Print the result as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn plan(args: &PlanArgs) -> Exit {
+    let Some(loaded) = configuration::read(&args.config) else { return Exit::Usage };
+    let report =
+        plan::report::report(&loaded.plan, &loaded.estimate, &loaded.include_failures, &loaded.warnings);
+    if args.json {
+        match serde_json::to_value(&report) {
+            Ok(value) => output::json(&value),
+            Err(error) => {
+                output::error(&format!("the plan cannot be printed: {error}"));
+                return Exit::Unexpected;
+            }
+        }
+    } else {
+        output::result(&report.text());
+    }
+    for failure in &loaded.include_failures {
+        configuration::report(&failure.problems);
+    }
+    if loaded.include_failures.is_empty() { Exit::Expected } else { Exit::Usage }
+}

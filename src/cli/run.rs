@@ -1,0 +1,61 @@
+//! `spokeprobe run`: the agent.
+
+use super::{ConfigArgs, Exit, configuration, output};
+use crate::app::{self, App, Seams};
+use crate::plan::Plan;
+use crate::web;
+use clap::Args;
+use tokio_util::sync::CancellationToken;
+
+/// Arguments of `run`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  spokeprobe run --config /etc/spokeprobe/config.yaml
+  spokeprobe run --config env:SPOKEPROBE_YAML --log-format json
+
+SIGTERM and SIGINT let the attempts in flight end, at most 10 s, and exit 0.")]
+pub(super) struct RunArgs {
+    #[command(flatten)]
+    config: ConfigArgs,
+}
+
+pub(super) async fn run(args: RunArgs) -> Exit {
+    let Some(plan) = configuration::load(&args.config) else { return Exit::Usage };
+    let seams = match Seams::real(&plan.settings) {
+        Ok(seams) => seams,
+        Err(problem) => {
+            output::error(&problem.to_string());
+            return Exit::Usage;
+        }
+    };
+    let shutdown = CancellationToken::new();
+    let on_signal = shutdown.clone();
+    crate::seams::spawn("signals", async move {
+        if let Err(error) = app::termination().await {
+            tracing::error!(%error, "signals cannot be listened to; stopping");
+        }
+        on_signal.cancel();
+    });
+    match serve(&plan, seams, shutdown).await {
+        Ok(()) => Exit::Expected,
+        Err(problem) => {
+            output::error(&problem);
+            Exit::Unexpected
+        }
+    }
+}
+
+/// Binds the listener first, so that a port in use is found before anything is asked or sent.
+async fn serve(plan: &Plan, seams: Seams, shutdown: CancellationToken) -> Result<(), String> {
+    let listener = web::bind(&plan.settings.web).await.map_err(|problem| problem.to_string())?;
+    let app = App::build(plan, seams).map_err(|problem| problem.to_string())?;
+    tracing::info!(
+        targets = plan.targets.len(),
+        roles = plan.roles.len(),
+        listen = %plan.settings.web.listen,
+        version = env!("CARGO_PKG_VERSION"),
+        "running"
+    );
+    app.run(Some(listener), shutdown).await.map_err(|stopped| stopped.to_string())
+}

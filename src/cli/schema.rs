@@ -1,0 +1,8 @@
+//! `spokeprobe schema`
+
+use super::{Exit, output};
+
+pub(super) fn schema() -> Exit {
+    output::json(&crate::config::json_schema());
+    Exit::Expected
+}

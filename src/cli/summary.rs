@@ -1,0 +1,178 @@
+//! The end of a demo: what each target came to, and whether the agent's counts agree with the simulator's.
+
+use super::output::{self, Colour, paint_result};
+use crate::domain::api::ApiName;
+use crate::domain::outcome::{Outcome, Reason};
+use crate::recording::{Recorder, TargetStatus};
+use crate::simulator::Counts;
+use serde_json::json;
+use std::collections::BTreeMap;
+
+/// What a demo came to.
+pub(super) struct Summary {
+    targets: Vec<TargetStatus>,
+    apis: Vec<ApiBalance>,
+    imbalances: usize,
+}
+
+/// The requests of one api, counted on both sides.
+struct ApiBalance {
+    /// As `spoke/api`.
+    name: String,
+    id: String,
+    /// The agent's attempts of which a request reached the simulator.
+    sent: u64,
+    /// Attempts without an answer: whether their request was read, only the simulator knows.
+    perhaps_read: u64,
+    /// What the simulator read.
+    read: u64,
+}
+
+impl ApiBalance {
+    fn agrees(&self) -> bool {
+        (self.sent..=self.sent + self.perhaps_read).contains(&self.read)
+    }
+}
+
+impl Summary {
+    /// Compares a drained recorder with the counts of the simulator it probed.
+    pub(super) fn new(recorder: &Recorder, counted: &Counts) -> Self {
+        let snapshot = recorder.snapshot();
+        let mut apis: BTreeMap<String, ApiBalance> = BTreeMap::new();
+        for status in &snapshot.targets {
+            let target = &status.target;
+            let id = match &target.api {
+                ApiName::Id { id, .. } => id.to_string(),
+                ApiName::Domain { domain, .. } => domain.to_string(),
+            };
+            let api = apis.entry(id.clone()).or_insert_with(|| ApiBalance {
+                name: format!("{}/{}", target.id.spoke, target.id.api),
+                read: counted.of_api(&id),
+                id,
+                sent: 0,
+                perhaps_read: 0,
+            });
+            // The first try of a quick retry may have been read before its connection closed.
+            api.perhaps_read += status.counts.retries;
+            for result in &status.counts.results {
+                match (result.reason.outcome(), result.reason) {
+                    (Outcome::Unsent, _) => {}
+                    // Cut off before or after the request was read.
+                    (Outcome::Unreachable, Reason::Reset | Reason::Protocol) => {
+                        api.perhaps_read += result.count
+                    }
+                    (Outcome::Unreachable, _) => {}
+                    _ => api.sent += result.count,
+                }
+            }
+        }
+        Self {
+            targets: snapshot.targets,
+            apis: apis.into_values().collect(),
+            imbalances: recorder.imbalances().len(),
+        }
+    }
+
+    /// True when both sides counted the same and the agent's own books balance.
+    pub(super) fn agrees(&self) -> bool {
+        self.imbalances == 0 && self.apis.iter().all(ApiBalance::agrees)
+    }
+
+    /// The summary for people.
+    pub(super) fn text(&self) -> String {
+        let rows: Vec<Vec<String>> = self.targets.iter().map(row).collect();
+        let header = ["TARGET", "DUE", "MISSED", "LAST", "REASON", "AS EXPECTED", "P50", "P99"];
+        let (sent, read) = self.totals();
+        let verdict = if self.agrees() {
+            paint_result(Colour::Green, "they agree")
+        } else {
+            paint_result(Colour::Red, "THEY DO NOT AGREE")
+        };
+        let mut text = output::table(&header, &rows);
+        text.push_str(&format!(
+            "\n\nConservation: the agent counted {sent} requests that were answered, the simulator read {read}; {verdict}."
+        ));
+        for api in self.apis.iter().filter(|api| !api.agrees()) {
+            text.push_str(&format!(
+                "\n  {} ({}): answered {}, cut off {}, read {}",
+                api.name, api.id, api.sent, api.perhaps_read, api.read
+            ));
+        }
+        if self.imbalances > 0 {
+            text.push_str(&format!("\n  the books of {} targets do not balance", self.imbalances));
+        }
+        text
+    }
+
+    /// The summary for programs.
+    pub(super) fn json(&self) -> serde_json::Value {
+        let (sent, read) = self.totals();
+        json!({
+            "targets": self.targets.iter().map(target_json).collect::<Vec<_>>(),
+            "conservation": {
+                "agrees": self.agrees(),
+                "answered": sent,
+                "read_by_simulator": read,
+                "targets_out_of_balance": self.imbalances,
+                "apis": self.apis.iter().map(|api| json!({
+                    "api": api.name,
+                    "id": api.id,
+                    "answered": api.sent,
+                    "cut_off": api.perhaps_read,
+                    "read_by_simulator": api.read,
+                    "agrees": api.agrees(),
+                })).collect::<Vec<_>>(),
+            },
+        })
+    }
+
+    fn totals(&self) -> (u64, u64) {
+        (self.apis.iter().map(|api| api.sent).sum(), self.apis.iter().map(|api| api.read).sum())
+    }
+}
+
+fn row(status: &TargetStatus) -> Vec<String> {
+    let ms = |seconds: f64| format!("{:.1} ms", seconds * 1_000.0);
+    let (outcome, reason, expected) = match &status.last {
+        None => ("-".to_owned(), "-".to_owned(), "-".to_owned()),
+        Some(last) => {
+            let expected = if last.expected { "yes" } else { "NO" };
+            (last.reason.outcome().to_string(), last.reason.to_string(), expected.to_owned())
+        }
+    };
+    vec![
+        status.target.id.to_string(),
+        status.counts.due.to_string(),
+        status.counts.missed_total().to_string(),
+        outcome,
+        reason,
+        expected,
+        status.latency.as_ref().map_or_else(|| "-".into(), |latency| ms(latency.p50_seconds)),
+        status.latency.as_ref().map_or_else(|| "-".into(), |latency| ms(latency.p99_seconds)),
+    ]
+}
+
+fn target_json(status: &TargetStatus) -> serde_json::Value {
+    let id = &status.target.id;
+    let last = status.last.as_ref();
+    json!({
+        "spoke": id.spoke.as_str(),
+        "api": id.api.as_str(),
+        "probe": id.probe.as_str(),
+        "zone": id.zone.as_ref().map(ToString::to_string),
+        "due": status.counts.due,
+        "missed": status.counts.missed_total(),
+        "outcome": last.map(|last| last.reason.outcome().as_str()),
+        "reason": last.map(|last| last.reason.as_str()),
+        "expected": last.map(|last| last.expected),
+        "code": last.and_then(|last| last.code),
+        "results": status.counts.results.iter().filter(|result| result.count > 0).map(|result| json!({
+            "code": result.code,
+            "outcome": result.reason.outcome().as_str(),
+            "reason": result.reason.as_str(),
+            "count": result.count,
+        })).collect::<Vec<_>>(),
+        "p50_seconds": status.latency.as_ref().map(|latency| latency.p50_seconds),
+        "p99_seconds": status.latency.as_ref().map(|latency| latency.p99_seconds),
+    })
+}
