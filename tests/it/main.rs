@@ -1,5 +1,8 @@
-//! The one integration test crate: each module is a story from the outside.
+//! The one integration crate. Every file in this folder is a module of it; `tidy` checks that none is
+//! forgotten.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking, its helpers too")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 mod config_files;
+mod readme;
+mod tidy;
