@@ -59,7 +59,7 @@ impl Summary {
                     (Outcome::Unsent, _) => {}
                     // Cut off before or after the request was read.
                     (Outcome::Unreachable, Reason::Reset | Reason::Protocol) => {
-                        api.perhaps_read += result.count
+                        api.perhaps_read += result.count;
                     }
                     (Outcome::Unreachable, _) => {}
                     _ => api.sent += result.count,
