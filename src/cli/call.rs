@@ -12,6 +12,7 @@ use crate::domain::observation::Observation;
 use crate::domain::request::{Exchange, RequestTemplate, Response};
 use crate::domain::secret::ConfiguredText;
 use crate::domain::target::{Cadence, Target};
+use crate::endpoint;
 use crate::plan::Plan;
 use clap::Args;
 use http::{HeaderName, Method};
@@ -82,7 +83,9 @@ fn parse_header(text: &str) -> Result<(HeaderName, String), String> {
 }
 
 pub(super) async fn call(args: CallArgs) -> Exit {
-    let Some(plan) = configuration::load(&args.config) else { return Exit::Usage };
+    // What is odd about other probes is no news here.
+    let Some(loaded) = configuration::read(&args.config) else { return Exit::Usage };
+    let plan = loaded.plan;
     let (target, role) = match target(&args, &plan) {
         Ok(found) => found,
         Err(problem) => {
@@ -97,6 +100,9 @@ pub(super) async fn call(args: CallArgs) -> Exit {
             return Exit::Usage;
         }
     };
+    if let Some(line) = request_line(&target, &plan) {
+        output::note(&line);
+    }
     match Once::new(seams, plan.settings.clone()).attempt(target, role).await {
         Ok(attempted) => {
             show(&args, &attempted);
@@ -153,6 +159,19 @@ fn target(args: &CallArgs, plan: &Plan) -> Result<(Target, Option<RoleInUse>), S
         positive_control: None,
     };
     Ok((target, role))
+}
+
+/// What is asked and as whom, as the first line of the progress.
+fn request_line(target: &Target, plan: &Plan) -> Option<String> {
+    let address = endpoint::address(&plan.settings.endpoint, &target.api, target.addressing, None).ok()?;
+    let who = match &target.signer {
+        Signer::Anonymous => "unsigned".to_owned(),
+        Signer::Hub => "signed as the hub".to_owned(),
+        Signer::Role(session) => format!("signed as {}", session.role_arn),
+    };
+    let scheme = if address.connect.tls { "https" } else { "http" };
+    let (method, path) = (&target.request.method, &target.request.path_and_query);
+    Some(format!("{method} {scheme}://{}{}{path}, {who}", address.host, address.path_prefix))
 }
 
 fn body(data: Option<&str>) -> Result<Option<ConfiguredText>, String> {

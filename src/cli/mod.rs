@@ -96,7 +96,11 @@ pub(crate) struct ConfigArgs {
 pub fn main() -> ExitCode {
     // clap prints help to stdout with status 0 and usage errors to stderr with status 2 by itself.
     let Cli { logging, command } = Cli::parse();
-    if let Err(problem) = logging.start() {
+    let default_log = match command {
+        Command::Run(_) | Command::Demo(_) | Command::Simulate(_) => "info",
+        _ => "warn",
+    };
+    if let Err(problem) = logging.start(default_log) {
         output::error(&problem);
         return Exit::Usage.into();
     }
