@@ -12,7 +12,7 @@ pub use permits::Permits;
 use crate::attempt::{Attempter, PreparedTarget};
 use crate::domain::identity::Signer;
 use crate::domain::moment::Moment;
-use crate::domain::observation::{MissCause, Observation};
+use crate::domain::observation::{Door, MissCause, Observation};
 use crate::domain::outcome::Reason;
 use crate::domain::target::{Cadence, TargetId};
 use crate::recording::{Recorder, TargetRecorder};
@@ -70,7 +70,9 @@ impl PacedTarget {
         let verdict = &observation.verdict;
         let Some(Change { was, silent }) = self.change(observation) else { return };
         let (target, outcome, reason) = (self.id(), verdict.outcome(), verdict.reason);
-        if verdict.expected {
+        if verdict.door == Some(Door::Open) {
+            tracing::error!(%target, was, silent, code = observation.code, "DOOR OPEN: what must be refused was let in");
+        } else if verdict.expected {
             tracing::info!(%target, %outcome, %reason, was, silent, "as expected");
         } else {
             tracing::warn!(
