@@ -5,7 +5,7 @@ use crate::config::keys::{Key, Section, Shape};
 use crate::config::probe::{self, Probe};
 use crate::config::reader::{Fields, Place, Value};
 use crate::config::shapes;
-use crate::config::spoke::{Surroundings, refuse_repeated};
+use crate::config::surroundings::{Surroundings, refuse_repeated};
 use crate::domain::api::{Addressing, ApiName, DnsName};
 use crate::domain::name::Name;
 

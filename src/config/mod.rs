@@ -19,6 +19,7 @@ mod request;
 mod schema;
 mod shapes;
 mod spoke;
+mod surroundings;
 #[cfg(test)]
 mod tests;
 pub mod units;
@@ -38,7 +39,7 @@ pub use web::{DEFAULT_BUCKETS, DEFAULT_PORT, Web};
 use crate::config::environment::Allowed;
 use crate::config::keys::{Key, Section, Shape};
 use crate::config::reader::{Context, Fields, Value};
-use crate::config::spoke::Surroundings;
+use crate::config::surroundings::Surroundings;
 use crate::domain::account::AccountId;
 use crate::domain::identity::Identity;
 use crate::domain::name::Name;
@@ -288,7 +289,7 @@ fn read_main(context: &Context<'_>, document: &Document, files: FileReader<'_>) 
         bounds: &[],
     };
     let spokes = get("spokes").map(|v| spoke::read_all(&v, &around)).unwrap_or_default();
-    spoke::refuse_repeated(&root, spokes.iter().map(|spoke| (&spoke.name, &spoke.place)), "spoke");
+    surroundings::refuse_repeated(&root, spokes.iter().map(|spoke| (&spoke.name, &spoke.place)), "spoke");
     let buckets = buckets.unwrap_or_else(|| DEFAULT_BUCKETS.to_vec());
     Main { hub, web, buckets, defaults, limits, spokes }
 }
@@ -304,7 +305,7 @@ fn read_included(
     let list = root.fields(&include::INCLUDED).and_then(|fields| fields.get("spokes"));
     let spokes = list.map(|v| spoke::read_all(&v, around)).unwrap_or_default();
     let named = others.iter().copied().chain(&spokes).map(|spoke| (&spoke.name, &spoke.place));
-    spoke::refuse_repeated(&root, named, "spoke");
+    surroundings::refuse_repeated(&root, named, "spoke");
     let problems = sorted(context.into_problems());
     if problems.is_empty() { Ok(spokes) } else { Err(problems) }
 }

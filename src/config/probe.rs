@@ -5,7 +5,7 @@ use crate::config::keys::{Key, Section, Shape};
 use crate::config::reader::{Fields, Place, Value, configured};
 use crate::config::request::{read_headers, read_request};
 use crate::config::shapes;
-use crate::config::spoke::Surroundings;
+use crate::config::surroundings::Surroundings;
 use crate::config::units::rate_text;
 use crate::domain::api::Addressing;
 use crate::domain::expectation::Expectation;

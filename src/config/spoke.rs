@@ -1,10 +1,10 @@
 //! A spoke: an account with private APIs, and the role the agent assumes in it.
 
 use crate::config::api::{self, Api};
-use crate::config::defaults::{Defaults, read_session_name};
-use crate::config::hub::Endpoint;
+use crate::config::defaults::read_session_name;
 use crate::config::keys::{Key, Section, Shape};
-use crate::config::reader::{Fields, Place, Value, configured, quoted, repeated_name};
+use crate::config::reader::{Fields, Place, Value, configured, quoted};
+use crate::config::surroundings::{Surroundings, refuse_repeated};
 use crate::config::{FileReader, shapes};
 use crate::domain::account::AccountId;
 use crate::domain::arn::{ROLE_ARN_WANTED, ROLE_NAME_WANTED, RoleArn};
@@ -12,7 +12,7 @@ use crate::domain::credentials::RoleSession;
 use crate::domain::name::{LabelName, Name};
 use crate::domain::region::Partition;
 use crate::domain::secret::ConfiguredText;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Labels of a spoke become labels of a metric, and each is a dimension.
@@ -97,17 +97,6 @@ pub struct Spoke {
     pub place: Place,
 }
 
-/// What a spoke is read in the light of.
-pub(crate) struct Surroundings<'a> {
-    pub(crate) defaults: &'a Defaults,
-    /// `None` when the hub could not be read; then what depends on it is not checked.
-    pub(crate) partition: Option<Partition>,
-    pub(crate) endpoint: Option<&'a Endpoint>,
-    pub(crate) files: FileReader<'a>,
-    /// The accounts that an included file is bound to, one list per `include` that names it.
-    pub(crate) bounds: &'a [Vec<AccountId>],
-}
-
 /// Reads a list of spokes.
 pub(crate) fn read_all(value: &Value<'_>, around: &Surroundings<'_>) -> Vec<Spoke> {
     let items = value.named_items("spoke").unwrap_or_default();
@@ -144,21 +133,6 @@ fn read(value: &Value<'_>, around: &Surroundings<'_>) -> Option<Spoke> {
         apis,
         place: value.place(),
     })
-}
-
-/// Notes every name that was there before, at its second place.
-pub(crate) fn refuse_repeated<'n>(
-    value: &Value<'_>,
-    named: impl Iterator<Item = (&'n Name, &'n Place)>,
-    what: &str,
-) {
-    let mut seen: HashMap<&Name, &Place> = HashMap::new();
-    for (name, place) in named {
-        match seen.get(name) {
-            Some(first) => value.context.note(repeated_name(place, first, what)),
-            None => drop(seen.insert(name, place)),
-        }
-    }
 }
 
 fn read_account(value: &Value<'_>, bounds: &[Vec<AccountId>]) -> Option<AccountId> {
