@@ -10,47 +10,20 @@ use super::gateway::{self, Visit};
 use super::keys::{Issued, Keys};
 use super::policy::CallerSession;
 use super::reply::Reply;
+use super::state::{Connection, Door, State};
 use super::sts;
 use super::throttle::Buckets;
+use super::times::{http_date, offset};
 use super::wire::RawRequest;
 use super::world::{Progress, World, account_id};
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime};
-
-/// Which of the hub's listeners a request came to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Door {
-    /// The interface endpoint.
-    Endpoint,
-    /// STS.
-    Sts,
-    /// The container's credentials endpoint.
-    Credentials,
-}
-
-/// What is known of the connection a request came over.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Connection {
-    /// The name asked for in the TLS handshake, if there was one.
-    pub tls_name: Option<String>,
-}
+use std::time::SystemTime;
 
 /// The whole simulated AWS.
 pub struct Hub {
     state: Mutex<State>,
     credentials_token: String,
-}
-
-pub(super) struct State {
-    pub(super) world: World,
-    pub(super) progress: Progress,
-    pub(super) keys: Keys,
-    pub(super) buckets: Buckets,
-    pub(super) counters: Counters,
-    pub(super) sequence: Sequence,
-    /// The hub's key that the credentials endpoint hands out at present, with its beginning.
-    pub(super) hub_key: Option<(String, SystemTime)>,
 }
 
 impl std::fmt::Debug for Hub {
@@ -197,25 +170,6 @@ fn endpoint(state: &mut State, request: &RawRequest, connection: &Connection, no
     let reply = reply.with("Date", http_date(gateway_now));
     state.counters.request(&answered.api, &answered.identity, reply.code());
     reply
-}
-
-/// A moment by a clock that is ahead by some seconds.
-pub(super) fn offset(now: SystemTime, seconds: i64) -> SystemTime {
-    let span = Duration::from_secs(seconds.unsigned_abs());
-    let moved = if seconds < 0 { now.checked_sub(span) } else { now.checked_add(span) };
-    moved.unwrap_or(now)
-}
-
-/// A time in the form of the `Date` header (RFC 9110, section 5.6.7).
-pub(super) fn http_date(time: SystemTime) -> String {
-    jiff::Timestamp::try_from(time)
-        .map_or_else(|_| String::new(), |time| time.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string())
-}
-
-/// A time in the form of RFC 3339, whole seconds.
-pub(super) fn iso_time(time: SystemTime) -> String {
-    jiff::Timestamp::try_from(time)
-        .map_or_else(|_| String::new(), |time| time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string())
 }
 
 #[cfg(test)]

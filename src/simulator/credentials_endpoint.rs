@@ -2,10 +2,11 @@
 //!
 //! Source: ECS developer guide, "Task IAM role". Tokens are compared plainly: nothing real is guarded.
 
-use super::core::{State, iso_time};
 use super::keys::Issued;
 use super::policy::CallerSession;
 use super::reply::Reply;
+use super::state::State;
+use super::times::iso_time;
 use super::wire::RawRequest;
 use super::world::account_id;
 use std::time::SystemTime;

@@ -4,19 +4,20 @@
 //! "How API Gateway resource policies affect authorization workflow"): the signature, the endpoint policy,
 //! the web ACL, then the method's own authorization, its API key, throttling, the integration.
 
-use super::core::Connection;
 use super::evaluation::{Side, invocation};
+use super::faults::apply_fault;
 use super::integration;
 use super::keys::{Issued, Keys};
 use super::policy::{self, Caller, Decision, Layer};
 use super::reply::{Reply, WireFault};
 use super::routing::{self, Site};
 use super::signature::{Claim, Rejection, Verifier};
+use super::state::Connection;
 use super::texts::{self, Refusal};
 use super::throttle::Buckets;
 use super::wire::RawRequest;
 use super::world::{Authorization, Authorizer, Fault, GatewayResponse, Route, World};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 /// The limits of a private API (API Gateway developer guide, quotas).
 const HEADER_VALUE_LIMIT_BYTES: usize = 8000;
@@ -278,29 +279,5 @@ fn customise(reply: &mut Reply, custom: &GatewayResponse) {
     }
     for (name, value) in &custom.headers {
         reply.headers.push((name.clone(), value.clone().into_bytes()));
-    }
-}
-
-/// Spoils an answer. Ids are added later, except to a proxy's page, which is no answer of the gateway.
-pub(crate) fn apply_fault(reply: &mut Reply, fault: Fault) {
-    match fault {
-        Fault::Wire(fault) => {
-            if fault == WireFault::Hang {
-                reply.delay = Duration::ZERO;
-            }
-            if fault.leaves_a_status() {
-                *reply = Reply { delay: reply.delay, ..Reply::new(200, "application/octet-stream", "") };
-            }
-            reply.fault = Some(fault);
-        }
-        Fault::HugeHeader(bytes) => reply.headers.push(("X-Padding".into(), vec![b'x'; bytes])),
-        Fault::NotUtf8 => {
-            reply.headers.push(("X-Binary".into(), vec![0xff, 0xfe, 0xe9]));
-            reply.body = b"{\"hello\":\"\xff\xfe\xe9\"}".to_vec();
-        }
-        Fault::Html(status) => {
-            let page = format!("<html><head><title>{status}</title></head><body>proxy error</body></html>\n");
-            *reply = Reply { delay: reply.delay, ..Reply::new(status, "text/html", page) };
-        }
     }
 }

@@ -5,8 +5,9 @@
 //! transport reports for it.
 
 use super::certificate;
-use super::core::{Connection, Door, Hub};
+use super::core::Hub;
 use super::reply::{Reply, WireFault};
+use super::state::{Connection, Door};
 use super::sts::Holder;
 use super::sts_answers::element;
 use super::wire::{RawRequest, WireError};

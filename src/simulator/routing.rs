@@ -1,6 +1,6 @@
 //! From a host and a path to an API, its stage and the method's path.
 
-use super::core::Connection;
+use super::state::Connection;
 use super::wire::RawRequest;
 use super::world::{Account, Api, Route, World};
 

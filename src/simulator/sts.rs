@@ -2,15 +2,16 @@
 //!
 //! Source: STS API reference, `AssumeRole`; the messages are those that published captures show.
 
-use super::core::{State, http_date, iso_time, offset};
 use super::deterministic::Sequence;
 use super::evaluation::{Side, keys};
-use super::gateway::apply_fault;
+use super::faults::apply_fault;
 use super::keys::Issued;
 use super::policy::{self, CallerSession, Decision, Policy, Request};
 use super::reply::Reply;
 use super::signature::{Claim, Rejection, Verifier};
+use super::state::State;
 use super::sts_answers::{StsRefusal, escape, success};
+use super::times::{http_date, iso_time, offset};
 use super::wire::RawRequest;
 use super::world::{Account, Role, World, account_id};
 use std::collections::BTreeMap;

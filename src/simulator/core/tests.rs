@@ -3,6 +3,7 @@
 use super::*;
 use crate::simulator::signature::signer::{Signer, sign};
 use crate::simulator::sts_answers::element;
+use std::time::Duration;
 
 fn start() -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000)

@@ -1,12 +1,12 @@
 //! One connection: requests in, replies and faults out.
 
 use super::{Serving, control};
-use crate::simulator::core::{Connection, Door};
 use crate::simulator::in_memory::unreadable;
 use crate::simulator::reply::{CHUNKED_GARBAGE, GARBAGE, Reply, WireFault};
 use crate::simulator::wire::{
     BODY_LIMIT_BYTES, Chunks, Framing, HEAD_LIMIT_BYTES, Head, RawRequest, WireError,
 };
+use crate::simulator::{Connection, Door};
 use std::io;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};

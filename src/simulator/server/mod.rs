@@ -7,7 +7,8 @@ mod connection;
 mod control;
 
 use super::certificate::{self, EndpointCertificate};
-use super::core::{Door, Hub};
+use super::core::Hub;
+use super::state::Door;
 use crate::seams::{Clock, spawn};
 use connection::Service;
 use std::io;

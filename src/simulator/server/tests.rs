@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::seams::SystemClock;
-use crate::simulator::core::Connection;
+use crate::simulator::Connection;
 use crate::simulator::reply::WireFault;
 use crate::simulator::wire::RawRequest;
 use crate::simulator::world::{Fault, World};
