@@ -1,8 +1,9 @@
 //! A path and query as written, made fit to be sent and nothing more.
 //!
 //! `%2F`, `//` and the order of the query are the caller's business and stay. Only what may not stand in a
-//! URL (RFC 3986, sections 3.3 and 3.4) is percent-encoded, and `+`, which servers read in two ways. Dot
-//! segments are refused: some clients and proxies remove them, and then another path is signed than sent.
+//! URL (RFC 3986, sections 3.3 and 3.4) is percent-encoded, and `+`, which servers read in two ways, and `'` in
+//! a query, which the URL standard of browsers and of our HTTP client encodes. Dot segments are refused: some
+//! clients and proxies remove them, and then another path is signed than sent.
 
 use std::fmt::Write as _;
 
@@ -39,6 +40,7 @@ pub fn encode(text: &str) -> Result<String, PathRefused> {
         return refuse("a dot segment in the path", "a path without `.` and `..` segments");
     }
     let bytes = text.as_bytes();
+    let query_at = path.len();
     let mut encoded = String::with_capacity(text.len());
     for (at, &byte) in bytes.iter().enumerate() {
         match byte {
@@ -49,7 +51,7 @@ pub fn encode(text: &str) -> Result<String, PathRefused> {
                 }
                 encoded.push('%');
             }
-            _ if may_stand(byte) => encoded.push(char::from(byte)),
+            _ if may_stand(byte) && !(byte == b'\'' && at > query_at) => encoded.push(char::from(byte)),
             // Writing to a String cannot fail.
             _ => write!(encoded, "%{byte:02X}").unwrap_or_default(),
         }
@@ -92,6 +94,7 @@ mod tests {
             ("/a;b=c,d:e@f!$&'()*~", "/a;b=c,d:e@f!$&'()*~"),
             ("/a..b/...", "/a..b/..."),
             ("/a?x=/../", "/a?x=/../"),
+            ("/a'b?c='d'", "/a'b?c=%27d%27"),
         ] {
             assert_eq!(encode(text).as_deref(), Ok(sent));
         }
