@@ -155,6 +155,18 @@ mod tests {
     }
 
     #[test]
+    fn settings_show_no_value_of_the_list() {
+        let settings = crate::credentials::Settings {
+            region: "eu-west-1".parse().unwrap(),
+            sts_endpoint_url: None,
+            hub_role_arn: None,
+            environment: Some(list(&[("AWS_SECRET_ACCESS_KEY", "sesame")])),
+        };
+        let text = format!("{settings:?}");
+        assert!(!text.contains("sesame") && text.contains("AWS_SECRET_ACCESS_KEY"), "{text}");
+    }
+
+    #[test]
     fn answers_of_the_endpoint() {
         let good =
             br#"{"AccessKeyId":"A","SecretAccessKey":"S","Token":"T","Expiration":"2030-01-01T00:00:00Z"}"#;

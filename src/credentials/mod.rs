@@ -28,9 +28,10 @@ pub use sts::SdkSessions;
 
 use crate::domain::arn::RoleArn;
 use crate::domain::region::Region;
+use std::fmt;
 
 /// What identities need to know of the hub.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Settings {
     /// The region whose STS is asked.
     pub region: Region,
@@ -41,4 +42,18 @@ pub struct Settings {
     /// Environment variables to read the hub's credentials from *instead of* the process's own (the demo
     /// and tests); `None` means the process's environment.
     pub environment: Option<Vec<(String, String)>>,
+}
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let variables = self.environment.as_ref();
+        // Among the values are keys and the token for fetching them.
+        let names = variables.map(|all| all.iter().map(|(name, _)| name).collect::<Vec<_>>());
+        f.debug_struct("Settings")
+            .field("region", &self.region)
+            .field("sts_endpoint_url", &self.sts_endpoint_url)
+            .field("hub_role_arn", &self.hub_role_arn)
+            .field("environment", &names)
+            .finish()
+    }
 }

@@ -1,10 +1,14 @@
 //! What the configuration asks of an answer.
 
 use crate::domain::outcome::Reason;
+use std::fmt;
 use std::time::Duration;
 
 /// What an attempt must bring to be as expected. The default asks for any 2xx.
-#[derive(Debug, Clone, PartialEq, Default)]
+///
+/// What a body or a header must hold may have come from the environment, so its `Debug` only says that
+/// something is wanted of them.
+#[derive(Clone, PartialEq, Default)]
 pub struct Expectation {
     /// The statuses that are right; empty means any 2xx.
     pub status: Vec<u16>,
@@ -19,6 +23,19 @@ pub struct Expectation {
     pub within: Option<Duration>,
     /// Set for a guard: a probe that expects to be refused.
     pub refusal: Option<ExpectedRefusal>,
+}
+
+impl fmt::Debug for Expectation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Expectation")
+            .field("status", &self.status)
+            .field("json", &self.json.as_ref().map(|_| "***"))
+            .field("body", &self.body.as_ref().map(|_| "***"))
+            .field("headers", &self.headers.iter().map(|(name, _)| name).collect::<Vec<_>>())
+            .field("within", &self.within)
+            .field("refusal", &self.refusal)
+            .finish()
+    }
 }
 
 /// The refusal a guard expects.
@@ -53,5 +70,22 @@ impl Expectation {
             // `denied: true` names no reason; the set appears when first seen.
             Some(ExpectedRefusal::AnyPolicy) => Vec::new(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_shows_no_text_that_is_looked_for() {
+        let expectation = Expectation {
+            json: Some(serde_json::json!({"key": "sesame"})),
+            body: Some("sesame".into()),
+            headers: vec![("x-key".into(), "sesame".into())],
+            ..Expectation::default()
+        };
+        let text = format!("{expectation:?}");
+        assert!(!text.contains("sesame") && text.contains("x-key"), "{text}");
     }
 }

@@ -66,8 +66,9 @@ pub struct Address {
     pub connect: Arc<ConnectTarget>,
 }
 
-/// An addressed request, ready to be signed or to be sent unsigned.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// An addressed request, ready to be signed or to be sent unsigned. Its `Debug` hides header values and body,
+/// which may come from the environment.
+#[derive(Clone, PartialEq, Eq)]
 pub struct HttpRequest {
     /// The method.
     pub method: Method,
@@ -113,16 +114,35 @@ impl OutgoingRequest {
     }
 }
 
+impl fmt::Debug for HttpRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { method, host, path_and_query, headers, body } = self;
+        without_values(f, "HttpRequest", method, [host, path_and_query], headers, body)
+    }
+}
+
 impl fmt::Debug for OutgoingRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("OutgoingRequest")
-            .field("method", &self.method)
-            .field("host", &self.host)
-            .field("path_and_query", &self.path_and_query)
-            .field("headers", &self.headers.keys().collect::<Vec<_>>())
-            .field("body_bytes", &self.body.len())
-            .finish()
+        let Self { method, host, path_and_query, headers, body } = self;
+        without_values(f, "OutgoingRequest", method, [host, path_and_query], headers, body)
     }
+}
+
+fn without_values(
+    f: &mut fmt::Formatter<'_>,
+    name: &str,
+    method: &Method,
+    [host, path_and_query]: [&String; 2],
+    headers: &HeaderMap,
+    body: &Bytes,
+) -> fmt::Result {
+    f.debug_struct(name)
+        .field("method", method)
+        .field("host", host)
+        .field("path_and_query", path_and_query)
+        .field("headers", &headers.keys().collect::<Vec<_>>())
+        .field("body_bytes", &body.len())
+        .finish()
 }
 
 /// How a request is to be sent.
@@ -205,4 +225,25 @@ pub enum FailureKind {
     Protocol,
     /// Connected and written, but no whole answer in time.
     ResponseTimeout,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_shows_neither_header_values_nor_bodies() {
+        let mut headers = HeaderMap::new();
+        headers.insert("x-key", http::HeaderValue::from_static("sesame"));
+        let request = HttpRequest {
+            method: Method::POST,
+            host: "a.test".into(),
+            path_and_query: "/".into(),
+            headers,
+            body: Bytes::from_static(b"sesame"),
+        };
+        for text in [format!("{request:?}"), format!("{:?}", OutgoingRequest::unsigned(request.clone()))] {
+            assert!(!text.contains("sesame") && text.contains("x-key"), "{text}");
+        }
+    }
 }
