@@ -3,7 +3,7 @@
 use super::{ConfigArgs, Exit, configuration, output};
 use crate::app::{Once, Seams};
 use crate::attempt::Attempted;
-use crate::config::path;
+use crate::config::{self, Config, path};
 use crate::domain::credentials::RoleInUse;
 use crate::domain::expectation::Expectation;
 use crate::domain::identity::{Identity, Signer};
@@ -11,12 +11,14 @@ use crate::domain::name::Name;
 use crate::domain::observation::Observation;
 use crate::domain::request::{Exchange, RequestTemplate, Response};
 use crate::domain::secret::ConfiguredText;
-use crate::domain::target::{Cadence, Target};
+use crate::domain::target::{Cadence, Target, TargetId};
 use crate::endpoint;
 use crate::plan::Plan;
+use crate::sources::LoadedPlan;
 use clap::Args;
 use http::{HeaderName, Method};
 use serde_json::json;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Arguments of `call`.
@@ -60,21 +62,16 @@ pub(super) struct CallArgs {
     config: ConfigArgs,
 }
 
-/// The methods API Gateway knows.
-const METHODS: [Method; 7] =
-    [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::OPTIONS];
-
 fn parse_method(text: &str) -> Result<Method, String> {
-    METHODS
-        .into_iter()
-        .find(|method| method.as_str().eq_ignore_ascii_case(text))
-        .ok_or_else(|| "wanted GET, HEAD, POST, PUT, PATCH, DELETE or OPTIONS".to_owned())
+    let upper = text.to_ascii_uppercase();
+    let known = config::METHODS.iter().find(|known| **known == upper).and_then(|known| known.parse().ok());
+    known.ok_or_else(|| format!("wanted one of {}", config::METHODS.join(", ")))
 }
 
 fn parse_header(text: &str) -> Result<(HeaderName, String), String> {
     let (name, value) = text.split_once(':').ok_or("wanted 'Name: value'")?;
     let name: HeaderName = name.trim().parse().map_err(|_| "this is not a header name".to_owned())?;
-    if crate::config::is_reserved_header(&name) {
+    if config::is_reserved_header(&name) {
         return Err(format!("{name} is set by the agent itself"));
     }
     let value = value.trim();
@@ -83,10 +80,12 @@ fn parse_header(text: &str) -> Result<(HeaderName, String), String> {
 }
 
 pub(super) async fn call(args: CallArgs) -> Exit {
-    // What is odd about other probes is no news here.
-    let Some(loaded) = configuration::read(&args.config) else { return Exit::Usage };
-    let plan = loaded.plan;
-    let (target, role) = match target(&args, &plan) {
+    // One request is no run: the warnings of the plan are not the news here.
+    let Some(LoadedPlan { config, plan, include_failures, .. }) = configuration::read(&args.config) else {
+        return Exit::Usage;
+    };
+    configuration::log_left_out(&include_failures);
+    let (target, role) = match target(&args, &config) {
         Ok(found) => found,
         Err(problem) => {
             output::error(&problem);
@@ -115,30 +114,28 @@ pub(super) async fn call(args: CallArgs) -> Exit {
     }
 }
 
-/// The target that the arguments describe. An api is known by the probes it has.
-fn target(args: &CallArgs, plan: &Plan) -> Result<(Target, Option<RoleInUse>), String> {
-    let (spoke, api) = args.api.split_once('/').ok_or("the api is given as SPOKE/API")?;
-    let like = plan
-        .targets
-        .iter()
-        .find(|target| target.id.spoke.as_str() == spoke && target.id.api.as_str() == api)
+/// The target that the arguments describe: any api of the configuration, with probes or without.
+fn target(args: &CallArgs, config: &Config) -> Result<(Target, Option<RoleInUse>), String> {
+    let (spoke_name, api_name) = args.api.split_once('/').ok_or("the api is given as SPOKE/API")?;
+    let apis = || config.spokes.iter().flat_map(|spoke| spoke.apis.iter().map(move |api| (spoke, api)));
+    let (spoke, api) = apis()
+        .find(|(spoke, api)| spoke.name.as_str() == spoke_name && api.name.as_str() == api_name)
         .ok_or_else(|| {
-            let mut known: Vec<String> =
-                plan.targets.iter().map(|target| format!("{}/{}", target.id.spoke, target.id.api)).collect();
-            known.dedup();
-            format!("no api {spoke}/{api} in the configuration; there are {}", known.join(", "))
+            let known: Vec<String> =
+                apis().map(|(spoke, api)| format!("{}/{}", spoke.name, api.name)).collect();
+            format!("no api {spoke_name}/{api_name} in the configuration; there are {}", known.join(", "))
         })?;
     let path_and_query = path::encode(&args.path)
         .map_err(|refused| format!("{}; wanted {}", refused.found, refused.wanted))?;
-    let (signer, role) = signer(&args.identity, &like.id.spoke, plan)?;
-    let mut id = like.id.clone();
-    id.zone = None;
+    let (signer, role) = signer(&args.identity, &spoke.name, config)?;
+    let probe: Name = "call".parse().map_err(|_| "no name for the call")?;
+    let id = TargetId { spoke: spoke.name.clone(), api: api.name.clone(), probe, zone: None };
     let signer_account = role.as_ref().map(|role| role.session.role_arn.account().clone());
     let target = Target {
         id,
-        account: like.account.clone(),
-        api: like.api.clone(),
-        addressing: like.addressing,
+        account: spoke.account.clone(),
+        api: api.api.clone(),
+        addressing: api.addressing,
         identity: args.identity.clone(),
         signer,
         signer_account,
@@ -184,19 +181,19 @@ fn body(data: Option<&str>) -> Result<Option<ConfiguredText>, String> {
     Ok(Some(ConfiguredText::Plain(text)))
 }
 
-fn signer(identity: &Identity, own: &Name, plan: &Plan) -> Result<(Signer, Option<RoleInUse>), String> {
-    let spoke = match identity {
+fn signer(identity: &Identity, own: &Name, config: &Config) -> Result<(Signer, Option<RoleInUse>), String> {
+    let name = match identity {
         Identity::Anonymous => return Ok((Signer::Anonymous, None)),
         Identity::Hub => return Ok((Signer::Hub, None)),
         Identity::Spoke => own,
         Identity::OtherSpoke(name) => name,
     };
-    let role = plan
-        .roles
-        .iter()
-        .find(|role| role.spokes.contains(spoke))
-        .ok_or_else(|| format!("no spoke {spoke} in the configuration"))?;
-    Ok((Signer::Role(std::sync::Arc::clone(&role.session)), Some(role.clone())))
+    let spoke = config.spokes.iter().find(|spoke| spoke.name == *name).ok_or_else(|| {
+        let known: Vec<&str> = config.spokes.iter().map(|spoke| spoke.name.as_str()).collect();
+        format!("no spoke {name} in the configuration; there are {}", known.join(", "))
+    })?;
+    let role = RoleInUse { session: Arc::clone(&spoke.session), spokes: vec![spoke.name.clone()] };
+    Ok((Signer::Role(Arc::clone(&spoke.session)), Some(role)))
 }
 
 fn show(args: &CallArgs, attempted: &Attempted) {
@@ -304,6 +301,49 @@ mod tests {
         for bad in ["nothing", "Host: x", "X-Amz-Date: x", "a b: c", "x: \u{7}"] {
             assert!(parse_header(bad).is_err(), "{bad}");
         }
+    }
+
+    /// One spoke without a signed probe, one without any.
+    const CONFIGURATION: &str = "
+hub: {region: eu-west-1, endpoint: {id: vpce-0123456789abcdef0}}
+spokes:
+  - name: payments
+    account: \"012345678901\"
+    apis:
+      - {name: hoot, id: a1b2c3d4e5, stage: api, probes: [{name: open, request: GET /, as: anonymous}]}
+  - name: orders
+    account: \"222233334444\"
+    apis: [{name: store, id: b2c3d4e5f6, stage: api}]
+";
+
+    #[test]
+    fn every_api_and_every_role_can_be_called_whatever_is_probed() {
+        use clap::Parser as _;
+        #[derive(clap::Parser)]
+        struct Line {
+            #[command(flatten)]
+            args: CallArgs,
+        }
+        let none = |_: &str| None;
+        let config = crate::sources::load_plan_text("test", CONFIGURATION, &none).unwrap().config;
+        let called = |api: &str, identity: &str| {
+            let line = Line::try_parse_from(["call", api, "get", "/x", "--as", identity]).unwrap();
+            target(&line.args, &config).map(|(target, role)| {
+                (target.id.to_string(), role.map(|role| role.session.role_arn.to_string()))
+            })
+        };
+        let role = |account| Some(format!("arn:aws:iam::{account}:role/spokeprobe"));
+        assert_eq!(called("payments/hoot", "spoke"), Ok(("payments/hoot/call".into(), role("012345678901"))));
+        assert_eq!(called("orders/store", "spoke"), Ok(("orders/store/call".into(), role("222233334444"))));
+        assert_eq!(
+            called("payments/hoot", "spoke:orders"),
+            Ok(("payments/hoot/call".into(), role("222233334444")))
+        );
+        assert_eq!(called("payments/hoot", "anonymous"), Ok(("payments/hoot/call".into(), None)));
+        assert!(
+            called("payments/store", "hub").unwrap_err().contains("there are payments/hoot, orders/store")
+        );
+        assert!(called("payments/hoot", "spoke:nobody").unwrap_err().contains("there are payments, orders"));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Reading the configuration for a command, and telling what is wrong with it.
 
 use super::{ConfigArgs, output};
+use crate::config::IncludeFailure;
 use crate::plan::Plan;
 use crate::sources::{self, LoadedPlan};
 use crate::yaml::Problem;
@@ -22,13 +23,18 @@ pub(super) fn load(args: &ConfigArgs) -> Option<Plan> {
     for warning in &warnings {
         tracing::warn!(path = %warning.path, "{}", warning.message);
     }
-    for failure in &include_failures {
+    log_left_out(&include_failures);
+    Some(plan)
+}
+
+/// Names the included files that are left out, with their problems.
+pub(super) fn log_left_out(failures: &[IncludeFailure]) {
+    for failure in failures {
         tracing::error!(file = %failure.file, "left out, the rest runs");
         for problem in &failure.problems {
             tracing::error!("{problem}");
         }
     }
-    Some(plan)
 }
 
 /// Prints problems to stderr, one a line.

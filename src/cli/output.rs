@@ -59,7 +59,6 @@ fn paint_if(really: bool, colour: Colour, text: &str) -> String {
     let code = match colour {
         Colour::Red => "31",
         Colour::Green => "32",
-
         Colour::Bold => "1",
     };
     format!("\u{1b}[{code}m{text}\u{1b}[0m")

@@ -31,7 +31,7 @@ pub use hub::{Endpoint, Hub, Organization};
 pub use include::Include;
 pub use probe::Probe;
 pub use reader::Place;
-pub use request::{is_reserved_header, request_line};
+pub use request::{METHODS, is_reserved_header, request_line};
 pub use schema::json_schema;
 pub use spoke::Spoke;
 pub use web::{DEFAULT_BUCKETS, DEFAULT_PORT, Web};

@@ -9,7 +9,7 @@ use crate::yaml::nearest;
 use http::{HeaderName, HeaderValue, Method};
 
 /// The methods that a REST API can have.
-const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+pub const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
 
 /// Headers that the signature, the connection or the addressing sets. A second one would break the first.
 const RESERVED_HEADERS: [&str; 16] = [
