@@ -16,8 +16,8 @@ use crate::credentials::Store;
 use crate::domain::identity::Signer;
 use crate::domain::target::TargetId;
 use crate::pacing::{PacedTarget, Pacing, Permits};
-use crate::plan::Plan;
-use crate::recording::{Recorder, TargetRecorder};
+use crate::plan::{Included, Plan};
+use crate::recording::{IncludeStatus, Recorder, TargetRecorder};
 use crate::seams;
 use crate::signing::SigningScope;
 use crate::web;
@@ -63,6 +63,11 @@ impl App {
     pub fn build(plan: &Plan, seams: Seams) -> Result<Self, BuildProblem> {
         let recorder = Arc::new(Recorder::new(&plan.settings.recording));
         recorder.set_spokes(&plan.spokes);
+        let included = |include: &Included| IncludeStatus {
+            file: include.file.clone(),
+            problems: include.problems.iter().map(ToString::to_string).collect(),
+        };
+        recorder.set_includes(plan.includes.iter().map(included).collect());
         let hub_in_use = plan.targets.iter().any(|target| target.signer == Signer::Hub);
         let (store, known_signers) = Store::new(
             &plan.roles,

@@ -142,6 +142,8 @@ pub struct Config {
     pub limits: Limits,
     /// The spokes, those of included files last.
     pub spokes: Vec<Spoke>,
+    /// All included files, those that were left out too.
+    pub included_files: Vec<String>,
     /// Included files that were left out, with their problems.
     pub include_failures: Vec<IncludeFailure>,
     /// Probes that were left out because they need a spoke of a file that was left out.
@@ -247,6 +249,7 @@ pub fn read(documents: &Documents, environment: Environment<'_>) -> Result<Confi
             buckets: main.buckets,
             limits: main.limits,
             spokes,
+            included_files: documents.included.iter().map(|included| included.file.clone()).collect(),
             include_failures,
             left_out,
             place,

@@ -3,8 +3,8 @@
 use crate::domain::account::AccountId;
 use crate::domain::target::Target;
 use crate::plan::Plan;
-use crate::plan::series::{self, SeriesCount};
 use crate::plan::targets::rates_by_account;
+use crate::recording::Recorded;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -16,8 +16,19 @@ const BYTES_PER_REQUEST: f64 = 10_000.0;
 const USD_PER_GB: f64 = 0.01;
 /// REST API calls, US list prices: up to how many calls a month, at how much per million.
 const CALL_TIERS: [(f64, f64); 4] = [(333e6, 3.50), (1_000e6, 2.80), (20_000e6, 2.38), (f64::INFINITY, 1.51)];
+/// Different results that one target shows at worst.
+const WORST_RESULTS: usize = 8;
 /// From a role's session STS gives an hour at most (IAM user guide, "Role chaining").
 const CHAINED_SESSION: Duration = Duration::from_secs(3_600);
+
+/// The number of time series.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SeriesCount {
+    /// In a scrape where every target is as expected.
+    pub expected: usize,
+    /// With eight results per target.
+    pub worst: usize,
+}
 
 /// What a plan asks of others, when all is as expected.
 #[derive(Debug, Clone, PartialEq)]
@@ -65,12 +76,27 @@ pub fn estimate(plan: &Plan) -> Estimate {
     Estimate {
         requests_per_second: total,
         requests_per_second_by_account: rates_by_account(&plan.targets),
-        time_series: series::count(plan),
+        time_series: time_series(plan),
         sts_calls_per_hour: sts_calls_per_hour(plan),
         monthly_cost: MonthlyCost {
             api_calls_usd: price_of_calls(charged * SECONDS_PER_MONTH),
             data_usd: total * SECONDS_PER_MONTH * BYTES_PER_REQUEST / 1e9 * USD_PER_GB,
         },
+    }
+}
+
+/// Only recording knows its metrics.
+fn time_series(plan: &Plan) -> SeriesCount {
+    let recorded = Recorded {
+        targets: &plan.targets,
+        spokes: &plan.spokes,
+        roles: &plan.roles,
+        includes: plan.includes.len(),
+    };
+    let recording = &plan.settings.recording;
+    SeriesCount {
+        expected: recording.time_series(&recorded, 1),
+        worst: recording.time_series(&recorded, WORST_RESULTS),
     }
 }
 

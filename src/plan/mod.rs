@@ -1,18 +1,16 @@
 //! From the configuration to what runs: targets, roles, limits, warnings. Pure.
 //!
-//! `targets` resolves probes, `warnings` says what is probably not meant, `estimate` what it will cost (with
-//! `series` for the metrics), `report` shows all of it as text and JSON. `app` runs the result.
+//! `targets` resolves probes, `warnings` says what is probably not meant, `estimate` what it will cost,
+//! `report` shows all of it as text and JSON. `app` runs the result.
 
 mod estimate;
 pub mod report;
-mod series;
 mod targets;
 #[cfg(test)]
 mod tests;
 mod warnings;
 
-pub use estimate::{Estimate, MonthlyCost, estimate};
-pub use series::SeriesCount;
+pub use estimate::{Estimate, MonthlyCost, SeriesCount, estimate};
 
 use crate::config::Config;
 use crate::domain::credentials::RoleInUse;
@@ -20,6 +18,7 @@ use crate::domain::target::{SpokeInfo, Target};
 use crate::yaml::Problem;
 use crate::{credentials, endpoint, recording, transport, web};
 use ipnet::IpNet;
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -36,8 +35,19 @@ pub struct Plan {
     pub limits: Limits,
     /// Settings of the components.
     pub settings: Settings,
+    /// The included files, each once.
+    pub includes: Vec<Included>,
     /// What a user should know before running this.
     pub warnings: Vec<Warning>,
+}
+
+/// An included file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Included {
+    /// The file.
+    pub file: String,
+    /// Why it was left out; empty for one that is in use.
+    pub problems: Vec<Problem>,
 }
 
 /// The settings of every component, filled by the configuration.
@@ -98,11 +108,21 @@ pub fn plan(config: &Config) -> Result<Plan, Vec<Problem>> {
             in_flight_per_account: limits.in_flight_per_account,
         },
         settings: settings(config),
+        includes: includes(config),
         warnings: Vec::new(),
         targets,
     };
     plan.warnings = warnings::warnings(config, &plan);
     Ok(plan)
+}
+
+fn includes(config: &Config) -> Vec<Included> {
+    let mut problems: BTreeMap<&String, Vec<Problem>> =
+        config.included_files.iter().map(|file| (file, Vec::new())).collect();
+    for failure in &config.include_failures {
+        problems.entry(&failure.file).or_default().extend(failure.problems.iter().cloned());
+    }
+    problems.into_iter().map(|(file, problems)| Included { file: file.clone(), problems }).collect()
 }
 
 fn settings(config: &Config) -> Settings {

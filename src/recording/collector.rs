@@ -7,7 +7,7 @@ use crate::domain::name::Name;
 use crate::domain::observation::Door;
 use crate::recording::families::{Families, series};
 use crate::recording::target_recorder::{StateView, labels};
-use crate::recording::{Members, Shared, build};
+use crate::recording::{IncludeStatus, Members, Shared, build, locked};
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::{Metric, MetricFamily};
 use std::collections::{BTreeMap, BTreeSet};
@@ -34,6 +34,7 @@ impl StateCollector {
             &f.skew,
             &f.header_bytes,
             &f.spoke_info,
+            &f.include,
             &f.build_info,
         ];
         let descriptions = gauges.into_iter().map(|gauge| gauge.description()).collect::<Result<_, _>>()?;
@@ -55,6 +56,9 @@ impl Collector for StateCollector {
         families.push(
             f.skew.family(self.shared.board.skew_seconds().map(|s| series(&[], s)).into_iter().collect()),
         );
+        let includes = Arc::clone(&locked(&self.shared.includes));
+        let include = |of: &IncludeStatus| series(&[("file", &of.file)], f64::from(of.problems.is_empty()));
+        families.push(f.include.family(includes.iter().map(include).collect()));
         let build = [("version", build::VERSION), ("revision", build::REVISION)];
         families.push(f.build_info.family(vec![series(&build, 1.0)]));
         families

@@ -91,6 +91,8 @@ families! {
     header_bytes: StateGauge = "signed_header_bytes" [];
     /// Always 1; account, region, role and the configured labels of a spoke.
     spoke_info: StateGauge = "spoke_info" [];
+    /// Of an included file of the configuration: 1 if it is in use, 0 if it was left out for its problems.
+    include: StateGauge = "config_include_successful" [];
     /// Always 1; which build of the agent this is.
     build_info: StateGauge = "build_info" [];
 }

@@ -17,7 +17,8 @@ mod windows;
 
 pub use board::{CredentialsState, Failure, KEPT_FAILURES, KEPT_FAILURES_PER_TARGET, Last, Refusal};
 pub use counts::{Counts, Imbalance, ResultCount};
-pub use status::{Snapshot, SpokeStatus, TargetStatus};
+pub use series_count::Recorded;
+pub use status::{IncludeStatus, Snapshot, SpokeStatus, TargetStatus};
 pub use target_recorder::{RESULTS_PER_TARGET, TargetRecorder};
 pub use windows::{Percentiles, RING_SAMPLES};
 
@@ -33,6 +34,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, SystemTime};
+
+/// The problems kept of each included file; the log has all.
+const KEPT_PROBLEMS_PER_INCLUDE: usize = 20;
 
 /// What recording needs to know.
 #[derive(Debug, Clone, PartialEq)]
@@ -91,6 +95,7 @@ struct Shared {
     families: Arc<Families>,
     board: Arc<Board>,
     members: RwLock<Members>,
+    includes: Mutex<Arc<[IncludeStatus]>>,
 }
 
 impl Shared {
@@ -134,6 +139,7 @@ impl Recorder {
             families: Arc::new(Families::new(&registry, &settings.buckets)),
             board: Arc::default(),
             members: RwLock::default(),
+            includes: Mutex::default(),
         });
         // Both are there from the start: they have no labels whose values could be unknown.
         let _lag = shared.families.lag.with_label_values::<&str>(&[]);
@@ -154,6 +160,14 @@ impl Recorder {
             members.spokes.entry(info.name.clone()).or_insert_with(Spoke::new).info = Some(info.clone());
         }
         self.forget_strangers(&mut members);
+    }
+
+    /// Sets the included files of the configuration, each named once.
+    pub fn set_includes(&self, mut includes: Vec<IncludeStatus>) {
+        for include in &mut includes {
+            include.problems.truncate(KEPT_PROBLEMS_PER_INCLUDE);
+        }
+        *locked(&self.shared.includes) = includes.into();
     }
 
     /// Begins to record a target; its known label sets appear at zero.
@@ -264,6 +278,7 @@ impl Recorder {
                 })
                 .collect(),
             targets: targets.iter().map(|target| target.status()).collect(),
+            includes: Arc::clone(&locked(&self.shared.includes)),
             failures: self.shared.board.failures(),
             in_flight: self.shared.families.in_flight.get(),
             clock_skew_seconds: self.shared.board.skew_seconds(),

@@ -1,62 +1,96 @@
 //! How many time series a scrape will have: what `plan` tells before anything runs.
+//!
+//! A series is one line of a scrape that is not a comment; a histogram of B buckets has B + 3 (the buckets,
+//! `+Inf`, `_sum`, `_count`). With R results per target, and 1 standing for a scrape where every target had one
+//! attempt and each was as expected, a target has
+//!
+//! | family | series |
+//! |---|---|
+//! | `due_attempts_total` | 1 |
+//! | `requests_total` | R, at least one per expected result |
+//! | `unexpected_results_total` | R; the first is there from the start |
+//! | `missed_attempts_total` | 3 causes |
+//! | `request_duration_seconds` | B + 3 for each outcome that was sent, R of them but at most 5 |
+//! | `up` `last_outcome` `last_attempt_timestamp_seconds` `probe_interval_seconds` | 4 |
+//!
+//! and a guard `door_open` (1, whatever its zones). What stands beside the targets is in the constants.
 
+use crate::domain::credentials::RoleInUse;
+use crate::domain::identity::Signer;
 use crate::domain::name::Name;
-use crate::domain::target::{SpokeInfo, Target, TargetId};
-use crate::recording::Settings;
+use crate::domain::outcome::Outcome;
+use crate::domain::target::{SpokeInfo, Target};
 use crate::recording::families::{LAG_BUCKETS, STS_BUCKETS, usable_bounds};
+use crate::recording::{AssumeRoleResult, Settings};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// Sum, count and the bucket `+Inf` of a histogram.
 const BESIDE_BUCKETS: usize = 3;
-/// Outcomes that a sent attempt can have; each has a histogram of its own per target.
-const SENT_OUTCOMES: usize = 5;
 /// `in_flight_requests`, `task_panics_total`, `clock_skew_seconds`, `build_info`.
 const OF_THE_AGENT: usize = 4;
 /// The `process_*` family on Linux.
 const OF_THE_PROCESS: usize = 7;
-/// `spoke_info`, `credentials_expiry_timestamp_seconds`, `assume_role_total{result="ok"}`.
-const OF_A_SPOKE: usize = 3;
-/// `connection_retries_total` and `signed_header_bytes`.
-const OF_A_SPOKE_WITH_TARGETS: usize = 2;
+/// `spoke_info`.
+const OF_A_SPOKE: usize = 1;
+/// `credentials_expiry_timestamp_seconds`, beside one `assume_role_total` for each result.
+const OF_A_SIGNING_SPOKE: usize = 1;
+/// `connection_retries_total`.
+const OF_A_CALLED_SPOKE: usize = 1;
+/// `signed_header_bytes`.
+const OF_A_SPOKE_WITH_SIGNED_CALLS: usize = 1;
 /// `due_attempts_total`, three causes of `missed_attempts_total`, `up`, `last_outcome`,
 /// `last_attempt_timestamp_seconds`, `probe_interval_seconds`.
 const OF_A_TARGET: usize = 8;
 
+/// What is recorded, for counting its series.
+#[derive(Debug, Clone, Copy)]
+pub struct Recorded<'a> {
+    /// The targets.
+    pub targets: &'a [Arc<Target>],
+    /// The announced spokes.
+    pub spokes: &'a [SpokeInfo],
+    /// The sessions in use.
+    pub roles: &'a [RoleInUse],
+    /// Included files, each a `config_include_successful`.
+    pub includes: usize,
+}
+
 impl Settings {
     /// The series of a scrape in which every target has had this many different results; with 1, each target
-    /// is as expected. An anonymous probe signs nothing, so a spoke with only such probes has one less.
+    /// is as expected.
     #[must_use]
-    pub fn time_series(
-        &self,
-        targets: &[Arc<Target>],
-        spokes: &[SpokeInfo],
-        results_per_target: usize,
-    ) -> usize {
+    pub fn time_series(&self, recorded: &Recorded<'_>, results_per_target: usize) -> usize {
+        let Recorded { targets, spokes, roles, includes } = recorded;
         let results = results_per_target.max(1);
         let histogram = usable_bounds(&self.buckets).len() + BESIDE_BUCKETS;
+        let sent_outcomes = Outcome::ALL.iter().filter(|outcome| **outcome != Outcome::Unsent).count();
         let of_targets: usize = targets
             .iter()
             .map(|target| {
                 let requests = results.max(target.expectation.expected_results().len());
-                // The one that begins at zero is there in any case.
-                let unexpected = results;
-                OF_A_TARGET + requests + unexpected + histogram * results.min(SENT_OUTCOMES)
+                OF_A_TARGET + requests + results + histogram * results.min(sent_outcomes)
             })
             .sum();
-        let guard = |target: &&Arc<Target>| target.expectation.is_guard();
+        let guards = targets.iter().filter(|target| target.expectation.is_guard());
         let doors: BTreeSet<_> =
-            targets.iter().filter(guard).map(|target| TargetId { zone: None, ..target.id.clone() }).collect();
-        let probed: BTreeSet<&Name> = targets.iter().map(|target| &target.id.spoke).collect();
+            guards.map(|target| (&target.id.spoke, &target.id.api, &target.id.probe)).collect();
+        let called: BTreeSet<&Name> = targets.iter().map(|target| &target.id.spoke).collect();
+        let signed = targets.iter().filter(|target| target.signer != Signer::Anonymous);
+        let signed: BTreeSet<&Name> = signed.map(|target| &target.id.spoke).collect();
+        let signing: usize = roles.iter().map(|role| role.spokes.len()).sum();
         LAG_BUCKETS.len()
             + STS_BUCKETS.len()
             + 2 * BESIDE_BUCKETS
             + OF_THE_AGENT
             + OF_THE_PROCESS
             + OF_A_SPOKE * spokes.len()
-            + OF_A_SPOKE_WITH_TARGETS * probed.len()
+            + (OF_A_SIGNING_SPOKE + results.min(AssumeRoleResult::ALL.len())) * signing
+            + OF_A_CALLED_SPOKE * called.len()
+            + OF_A_SPOKE_WITH_SIGNED_CALLS * signed.len()
             + of_targets
             + doors.len()
+            + includes
     }
 }
 
@@ -66,8 +100,9 @@ mod tests {
     use super::*;
     use crate::domain::observation::Door;
     use crate::domain::outcome::Reason;
+    use crate::domain::target::TargetId;
     use crate::recording::examples::{attempt, guard, role, seen, spoke, target, wall};
-    use crate::recording::{AssumeRoleResult, Recorder};
+    use crate::recording::{AssumeRoleResult, IncludeStatus, Recorder};
     use std::time::Duration;
 
     const SECOND: Duration = Duration::from_secs(1);
@@ -107,7 +142,9 @@ mod tests {
         let role = role(&["payments", "orders"]);
         recorder.assume_role_ended(&role, AssumeRoleResult::Ok, SECOND);
         recorder.credentials_renewed(&role, Some(wall(SECOND)));
-        assert_eq!(lines(&recorder), settings.time_series(&targets, &spokes, 1));
+        recorder.set_includes(vec![IncludeStatus { file: "a.yaml".into(), problems: Vec::new() }]);
+        let recorded = Recorded { targets: &targets, spokes: &spokes, roles: &[role], includes: 1 };
+        assert_eq!(lines(&recorder), settings.time_series(&recorded, 1));
 
         // Eight results: the expected one and seven that are not, one of which began at zero.
         let more = [
@@ -122,8 +159,8 @@ mod tests {
         for recorder in &recorders {
             more.iter().for_each(|(reason, code)| attempt(recorder, &seen(*reason, *code, SECOND, SECOND)));
         }
-        let worst = settings.time_series(&targets, &spokes, 8);
+        let worst = settings.time_series(&recorded, 8);
         let found = lines(&recorder);
-        assert!(found <= worst && found + 15 * targets.len() >= worst, "{found} of {worst}");
+        assert!(found <= worst && found + 15 * targets.len() + 6 >= worst, "{found} of {worst}");
     }
 }

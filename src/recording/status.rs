@@ -15,6 +15,8 @@ pub struct Snapshot {
     pub spokes: Vec<SpokeStatus>,
     /// The targets, by their labels.
     pub targets: Vec<TargetStatus>,
+    /// The included files of the configuration.
+    pub includes: Arc<[IncludeStatus]>,
     /// The kept failures, newest first.
     pub failures: Vec<Arc<Failure>>,
     /// Attempts in flight.
@@ -23,6 +25,15 @@ pub struct Snapshot {
     pub clock_skew_seconds: Option<f64>,
     /// Panics of tasks since the start.
     pub task_panics: u64,
+}
+
+/// An included file of the configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IncludeStatus {
+    /// The file.
+    pub file: String,
+    /// Why it was left out; empty for one that is in use.
+    pub problems: Vec<String>,
 }
 
 /// One spoke.

@@ -31,6 +31,10 @@ fn one(recorder: &Recorder, beginning: &str) -> String {
 fn at_the_start_exactly_the_known_sets_are_there_at_zero() {
     let recorder = recorder();
     recorder.set_spokes(&[spoke("orders", &[("env", "prod")]), spoke("payments", &[("team", "pay\"ments")])]);
+    recorder.set_includes(vec![
+        IncludeStatus { file: "spokes.d/a.yaml".into(), problems: Vec::new() },
+        IncludeStatus { file: "spokes.d/b.yaml".into(), problems: vec!["a problem".into()] },
+    ]);
     recorder.add_target(&Arc::new(target("payments/hoot/hello")));
     recorder.add_target(&Arc::new(guard("payments/hoot/refused")));
     let zonal = TargetId { zone: Some("euw1-az1".parse().unwrap()), ..target("orders/hoot/hello").id };

@@ -55,6 +55,13 @@ fn includes_are_relative_to_the_main_file_and_bad_ones_stay_out() {
     let files: Vec<&str> =
         loaded.include_failures.iter().map(|failure| failure.file.rsplit('/').next().unwrap()).collect();
     assert_eq!(files, ["c.yaml", "d.yaml"]);
+    let includes: Vec<(&str, bool)> = loaded
+        .plan
+        .includes
+        .iter()
+        .map(|include| (include.file.rsplit('/').next().unwrap(), include.problems.is_empty()))
+        .collect();
+    assert_eq!(includes, [("b.yaml", true), ("c.yaml", false), ("d.yaml", false)]);
     assert!(loaded.include_failures[1].problems[0].to_string().contains("not UTF-8 at line 2"));
     assert_eq!(loaded.warnings.len(), 1);
     assert!(loaded.warnings[0].message.contains("`none/*.yaml` matches no file"));

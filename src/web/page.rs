@@ -1,6 +1,6 @@
 //! The page at `/`: what the status API says, as one plain table, rendered here and without any script.
 
-use crate::web::status::{SpokeView, StatusView, TargetView};
+use crate::web::status::{IncludeView, SpokeView, StatusView, TargetView};
 use std::fmt::Write as _;
 
 /// What the browser may load: nothing but the page's own style, known by its hash.
@@ -53,9 +53,22 @@ fn write_page(html: &mut String, status: &StatusView) -> std::fmt::Result {
         totals.waiting,
         totals.in_flight,
     )?;
+    write_left_out(html, &status.includes)?;
     write_targets(html, &status.targets)?;
     write_spokes(html, &status.spokes)?;
     html.write_str("</body></html>\n")
+}
+
+/// Included files that are not in use; nothing when all are.
+fn write_left_out(html: &mut String, includes: &[IncludeView]) -> std::fmt::Result {
+    for include in includes.iter().filter(|include| !include.successful).take(ROWS) {
+        write!(html, "<p class=\"bad\">Left out: {}</p><ul>", escape(&include.file))?;
+        for problem in &include.problems {
+            write!(html, "<li>{}</li>", escape(problem))?;
+        }
+        html.write_str("</ul>")?;
+    }
+    Ok(())
 }
 
 fn write_targets(html: &mut String, targets: &[TargetView]) -> std::fmt::Result {

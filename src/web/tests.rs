@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::domain::outcome::Reason;
+use crate::recording::IncludeStatus;
 use crate::recording::examples::{attempt, guard, recorder, role, seen, spoke, target, wall};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -24,6 +25,8 @@ struct Agent {
 async fn agent(listen: &str, status: StatusAccess) -> Agent {
     let recorder = Arc::new(recorder());
     recorder.set_spokes(&[spoke("payments", &[("team", HOSTILE)])]);
+    recorder
+        .set_includes(vec![IncludeStatus { file: "teams/b.yaml".into(), problems: vec![HOSTILE.into()] }]);
     recorder.credentials_refused(&role(&["payments"]), Some("AccessDenied"), HOSTILE, wall(SECOND));
     let failing = recorder.add_target(&Arc::new(target("payments/hoot/hello")));
     let mut failed = seen(Reason::VpcEndpointPolicy, Some(403), SECOND, SECOND);
@@ -151,6 +154,20 @@ async fn metrics_are_prometheus_text() {
     assert!(answer.contains("content-type: text/plain; version=0.0.4; charset=utf-8\r\n"), "{answer}");
     let body = answer.split_once("\r\n\r\n").unwrap().1;
     assert!(body.contains("spokeprobe_up{api=\"hoot\",probe=\"hello\",spoke=\"payments\"} 0\n"), "{body}");
+}
+
+#[tokio::test]
+async fn a_left_out_file_is_named_everywhere() {
+    let agent = agent("127.0.0.1:0", StatusAccess::Auto).await;
+    let (_, json) = get(&agent, "/api/v1/status").await;
+    assert!(
+        json.contains("\"includes\":[{\"file\":\"teams/b.yaml\",\"successful\":false,\"problems\":["),
+        "{json}"
+    );
+    let (_, page) = get(&agent, "/").await;
+    assert!(page.contains("Left out: teams/b.yaml") && !page.contains("<script>"), "{page}");
+    let (_, metrics) = get(&agent, "/metrics").await;
+    assert!(metrics.contains("spokeprobe_config_include_successful{file=\"teams/b.yaml\"} 0\n"), "{metrics}");
 }
 
 #[tokio::test]

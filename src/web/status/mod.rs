@@ -3,14 +3,14 @@
 mod view;
 
 pub use view::{
-    AgentView, CadenceView, CountsView, CredentialsView, FailureView, LatencyView, MissedView, RefusalView,
-    RequestIdsView, ResultView, SpokeView, StatusView, TargetView, TotalsView,
+    AgentView, CadenceView, CountsView, CredentialsView, FailureView, IncludeView, LatencyView, MissedView,
+    RefusalView, RequestIdsView, ResultView, SpokeView, StatusView, TargetView, TotalsView,
 };
 
 use crate::domain::observation::{Door, MissCause, RequestIds};
 use crate::domain::target::Cadence;
 use crate::recording::{
-    Counts, CredentialsState, Failure, Percentiles, Snapshot, SpokeStatus, TargetStatus, build,
+    Counts, CredentialsState, Failure, IncludeStatus, Percentiles, Snapshot, SpokeStatus, TargetStatus, build,
 };
 use crate::web::State;
 use std::time::SystemTime;
@@ -32,6 +32,7 @@ pub(super) fn view(state: &State) -> StatusView {
             task_panics: snapshot.task_panics,
         },
         totals: totals(&snapshot),
+        includes: snapshot.includes.iter().map(include_view).collect(),
         spokes: snapshot.spokes.iter().map(|spoke| spoke_view(spoke, now)).collect(),
         targets: snapshot.targets.iter().map(target_view).collect(),
         failures: snapshot.failures.iter().map(|failure| failure_view(failure)).collect(),
@@ -54,6 +55,11 @@ fn totals(snapshot: &Snapshot) -> TotalsView {
         totals.in_flight += target.counts.in_flight;
     }
     totals
+}
+
+fn include_view(include: &IncludeStatus) -> IncludeView {
+    let IncludeStatus { file, problems } = include.clone();
+    IncludeView { file, successful: problems.is_empty(), problems }
 }
 
 fn spoke_view(spoke: &SpokeStatus, now: SystemTime) -> SpokeView {

@@ -14,6 +14,8 @@ pub struct StatusView {
     pub agent: AgentView,
     /// Sums over all targets.
     pub totals: TotalsView,
+    /// The included files of the configuration, by name.
+    pub includes: Vec<IncludeView>,
     /// The spokes, by name.
     pub spokes: Vec<SpokeView>,
     /// The targets, by spoke, api, probe and zone.
@@ -41,6 +43,17 @@ pub struct AgentView {
     pub clock_skew_seconds: Option<f64>,
     /// Panics of its tasks; each is a defect.
     pub task_panics: u64,
+}
+
+/// An included file of the configuration.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct IncludeView {
+    /// The file.
+    pub file: String,
+    /// False when it was left out.
+    pub successful: bool,
+    /// Why it was left out.
+    pub problems: Vec<String>,
 }
 
 /// Sums over all targets.
