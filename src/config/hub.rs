@@ -3,6 +3,7 @@
 use crate::config::keys::{Key, Section, Shape};
 use crate::config::reader::{Fields, Place, Value, quoted};
 use crate::config::{FileReader, shapes};
+use crate::domain::Invalid;
 use crate::domain::api::{Addressing, DnsName, VpcEndpointId};
 use crate::domain::arn::RoleArn;
 use crate::domain::region::{Region, ZoneId};
@@ -241,87 +242,18 @@ fn texts<T>(
 
 fn read_zone_address(value: &Value<'_>) -> Option<ZoneAddress> {
     let text = value.text("an address")?.text;
-    match host_and_port(&text) {
-        Some((host, port)) => Some(ZoneAddress { host, port: port.unwrap_or(443) }),
-        None => value.refuse(shapes::ZONE_ADDRESS.wanted(), None),
-    }
+    text.parse().ok().or_else(|| value.refuse(shapes::ZONE_ADDRESS.wanted(), None))
 }
 
 /// An http or https URL without user, query and fragment; the flag tells whether it has a path.
 ///
 /// Credentials or session tokens go to these addresses, so plain http stays on this machine.
 fn read_url(value: &Value<'_>, text: &str) -> Option<(UrlOverride, bool)> {
-    let wanted = "a URL such as https://127.0.0.1:8443, without user, query and fragment";
-    let (tls, rest) = match text.split_once("://") {
-        Some(("https", rest)) => (true, rest),
-        Some(("http", rest)) => (false, rest),
-        _ => return value.refuse(wanted, None),
-    };
+    let (scheme, rest) = text.split_once("://").unwrap_or(("", text));
     let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
-    if path.contains(['?', '#', ' ']) {
-        return value.refuse(wanted, None);
-    }
-    let Some((host, port)) = host_and_port(authority) else { return value.refuse(wanted, None) };
-    let loopback = host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
-    if !tls && !loopback {
-        return value.refuse("https, or plain http to a loopback address", None);
-    }
-    let port = port.unwrap_or(if tls { 443 } else { 80 });
-    Some((UrlOverride { tls, host, port }, !path.is_empty()))
-}
-
-/// `HOST`, `HOST:PORT`, `[IPV6]` or `[IPV6]:PORT`; a bare IPv6 address too.
-fn host_and_port(text: &str) -> Option<(String, Option<u16>)> {
-    if let Ok(address) = text.parse::<IpAddr>() {
-        return Some((address.to_string(), None));
-    }
-    let (host, port) = match text.strip_prefix('[') {
-        Some(rest) => {
-            let (host, rest) = rest.split_once(']')?;
-            let port = if rest.is_empty() { None } else { Some(rest.strip_prefix(':')?) };
-            host.parse::<std::net::Ipv6Addr>().ok()?;
-            (host, port)
-        }
-        None => match text.rsplit_once(':') {
-            Some((host, port)) => (host, Some(port)),
-            None => (text, None),
-        },
-    };
-    let port = match port {
-        None => None,
-        Some(port) => Some(port.parse::<u16>().ok().filter(|port| *port > 0)?),
-    };
-    let known = host.parse::<IpAddr>().is_ok() || host.parse::<DnsName>().is_ok();
-    known.then(|| (host.to_owned(), port))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn addresses_come_with_and_without_a_port() {
-        for (text, host, port) in [
-            ("10.0.1.17", "10.0.1.17", None),
-            ("10.0.1.17:8443", "10.0.1.17", Some(8443)),
-            ("fd00::1", "fd00::1", None),
-            ("[fd00::1]:443", "fd00::1", Some(443)),
-            ("zone.example.com:444", "zone.example.com", Some(444)),
-            ("localhost", "localhost", None),
-        ] {
-            assert_eq!(host_and_port(text), Some((host.to_owned(), port)), "{text}");
-        }
-        for bad in [
-            "",
-            ":443",
-            "10.0.1.17:0",
-            "10.0.1.17:70000",
-            "10.0.1.300",
-            "a b.c",
-            "[10.0.0.1]",
-            "user@host.example",
-        ] {
-            assert_eq!(host_and_port(bad), None, "{bad}");
-        }
+    match format!("{scheme}://{authority}").parse() {
+        Ok(_) if path.contains(['?', '#', ' ']) => value.refuse(UrlOverride::WANTED, None),
+        Ok(url) => Some((url, !path.is_empty())),
+        Err(Invalid { wanted }) => value.refuse(wanted, None),
     }
 }

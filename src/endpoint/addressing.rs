@@ -107,18 +107,21 @@ fn connect(
 impl std::str::FromStr for crate::endpoint::UrlOverride {
     type Err = Invalid;
     fn from_str(text: &str) -> Result<Self, Invalid> {
-        let wanted = Invalid::new("https://HOST:PORT, or http://HOST:PORT to a loopback address");
+        const WANTED: Invalid = Invalid::new(crate::endpoint::UrlOverride::WANTED);
         let (tls, rest) = match text.split_once("://") {
             Some(("https", rest)) => (true, rest),
             Some(("http", rest)) => (false, rest),
-            _ => return Err(wanted),
+            _ => return Err(WANTED),
         };
         let authority = rest.strip_suffix('/').unwrap_or(rest);
-        let (host, port) =
-            split_host_port(authority, if tls { HTTPS_PORT } else { 80 }).ok_or(wanted.clone())?;
+        let (host, port) = split_host_port(authority, if tls { HTTPS_PORT } else { 80 }).ok_or(WANTED)?;
         let loopback = host == "localhost"
             || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback());
-        if tls || loopback { Ok(Self { tls, host, port }) } else { Err(wanted) }
+        if tls || loopback {
+            Ok(Self { tls, host, port })
+        } else {
+            Err(Invalid::new("https, or plain http to a loopback address"))
+        }
     }
 }
 
@@ -138,7 +141,7 @@ fn split_host_port(text: &str, default_port: u16) -> Option<(String, u16)> {
         return Some((address.to_string(), default_port));
     }
     if let Ok(address) = text.parse::<std::net::SocketAddr>() {
-        return Some((address.ip().to_string(), address.port()));
+        return (address.port() > 0).then(|| (address.ip().to_string(), address.port()));
     }
     if let Some(inner) = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
         let address: std::net::Ipv6Addr = inner.parse().ok()?;
@@ -269,12 +272,28 @@ mod tests {
             "ftp://a.b",
             "https://a.b/path",
             "https://a.b:0",
+            "https://10.0.1.17:0",
+            "https://user@a.b",
+            "https://a.b?x",
             "https://",
         ] {
             assert!(url(bad).is_err(), "{bad}");
         }
         assert_eq!("10.0.1.17:8443".parse::<ZoneAddress>().unwrap().port, 8443);
         assert_eq!("fd00::1".parse::<ZoneAddress>().unwrap().host, "fd00::1");
-        assert!("a b".parse::<ZoneAddress>().is_err());
+        assert_eq!("[fd00::1]".parse::<ZoneAddress>().unwrap().port, 443);
+        assert_eq!("zone.example.com:444".parse::<ZoneAddress>().unwrap().host, "zone.example.com");
+        for bad in [
+            "",
+            ":443",
+            "10.0.1.17:0",
+            "10.0.1.17:70000",
+            "10.0.1.300",
+            "a b.c",
+            "[10.0.0.1]",
+            "user@host.example",
+        ] {
+            assert!(bad.parse::<ZoneAddress>().is_err(), "{bad}");
+        }
     }
 }

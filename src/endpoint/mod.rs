@@ -45,3 +45,8 @@ pub struct UrlOverride {
     /// The port.
     pub port: u16,
 }
+
+impl UrlOverride {
+    /// What a URL must look like, in words that follow "wanted".
+    pub const WANTED: &'static str = "a URL such as https://127.0.0.1:8443, without user, query and fragment";
+}
