@@ -3,6 +3,7 @@
 //! A private name that suddenly resolves to a public address means that the hub's private DNS is broken; a
 //! signed request must not leave the network then. `clients` gives each reqwest client a `CheckedResolver`.
 
+use crate::seams::spawn;
 use futures_util::future::BoxFuture;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
@@ -10,6 +11,7 @@ use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
+use tokio::sync::Semaphore;
 
 /// The most addresses of one answer that are looked at.
 const MAX_ADDRESSES: usize = 64;
@@ -20,17 +22,43 @@ pub trait Lookup: Send + Sync {
     fn lookup(&self, host: String) -> BoxFuture<'_, io::Result<Vec<IpAddr>>>;
 }
 
+/// Questions to the machine's resolver at once. It blocks a thread for each, for half a minute where the name
+/// servers are dead, and goes on after the attempt that asked has given up. The runtime has 512 such threads,
+/// and scrapes and pages are made on them too.
+const LOOKUPS: usize = 256;
+
 /// The machine's resolver, asked anew each time: what the applications beside the agent would get.
-#[derive(Debug, Clone, Copy)]
-pub struct SystemLookup;
+#[derive(Debug, Clone)]
+pub struct SystemLookup(Arc<Semaphore>);
+
+impl Default for SystemLookup {
+    fn default() -> Self {
+        Self(Arc::new(Semaphore::new(LOOKUPS)))
+    }
+}
 
 impl Lookup for SystemLookup {
     fn lookup(&self, host: String) -> BoxFuture<'_, io::Result<Vec<IpAddr>>> {
-        Box::pin(async move {
+        Box::pin(bounded(&self.0, async move {
             let found = tokio::net::lookup_host((host.as_str(), 0)).await?;
             Ok(found.map(|address| address.ip()).take(MAX_ADDRESSES).collect())
-        })
+        }))
     }
+}
+
+/// Asks as soon as a permit is free, and keeps the permit until the question has ended, also when nobody waits
+/// for the answer any more.
+async fn bounded<T: Send + 'static>(
+    permits: &Arc<Semaphore>,
+    question: impl Future<Output = io::Result<T>> + Send + 'static,
+) -> io::Result<T> {
+    let permit = Arc::clone(permits).acquire_owned().await.map_err(io::Error::other)?;
+    let asking = spawn("lookup", async move {
+        let answer = question.await;
+        drop(permit);
+        answer
+    });
+    asking.await.map_err(io::Error::other)?
 }
 
 /// The ranges that count as private (RFC 1918, RFC 6598, RFC 4193, loopback), and those the user added.
@@ -144,6 +172,7 @@ pub(super) fn literal(host: &str) -> Option<IpAddr> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
 
     #[test]
     fn private_is_what_the_design_lists_and_nothing_else() {
@@ -196,6 +225,19 @@ mod tests {
         assert_eq!(permitted(&ips(&["10.0.0.5"]), &ranges, true), Err(Refusal::PlainBeyondLoopback));
         assert!(matches!(permitted(&ips(&["52.1.2.3"]), &ranges, false), Err(Refusal::Public(_))));
         assert!(matches!(permitted(&[], &ranges, false), Err(Refusal::NotResolved(_))));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_question_that_nobody_waits_for_still_counts() {
+        let permits = Arc::new(Semaphore::new(1));
+        let hanging = async {
+            tokio::time::sleep(Duration::from_secs(30)).await;
+            Ok(())
+        };
+        let second = Duration::from_secs(1);
+        assert!(tokio::time::timeout(second, bounded(&permits, hanging)).await.is_err());
+        assert!(tokio::time::timeout(second, bounded(&permits, async { Ok(()) })).await.is_err());
+        assert!(tokio::time::timeout(second * 30, bounded(&permits, async { Ok(()) })).await.is_ok());
     }
 
     #[test]

@@ -79,7 +79,7 @@ impl HttpTransport {
     /// # Errors
     /// When the extra certificate authorities cannot be read as PEM, or a client cannot be built.
     pub fn new(settings: &Settings, clock: Arc<dyn Clock>) -> Result<Self, SetupError> {
-        Self::with_lookup(settings, clock, Arc::new(SystemLookup))
+        Self::with_lookup(settings, clock, Arc::new(SystemLookup::default()))
     }
 
     /// The same with another source of DNS answers than the machine's resolver.
