@@ -61,10 +61,13 @@ async fn run(args: &DemoArgs) -> Result<Exit, String> {
     let environment = simulator.environment(&region);
     plan.settings.credentials.environment =
         Some(environment.into_iter().map(|(name, value)| (name.to_owned(), value)).collect());
-    let listener = web::bind(&plan.settings.web).await.map_err(|problem| problem.to_string())?;
+    let listener = web::bind(&plan.settings.web)
+        .await
+        .map_err(|problem| format!("{problem} (of the demo: --listen, such as --listen 127.0.0.1:0)"))?;
+    let listen = listener.address();
     let seams = Seams::real(&plan.settings).map_err(|problem| problem.to_string())?;
     let app = App::build(&plan, seams).map_err(|problem| problem.to_string())?;
-    welcome(args, &plan, &simulator);
+    welcome(args, listen, &plan, &simulator);
     let recorder = std::sync::Arc::clone(app.recorder());
     let shutdown = CancellationToken::new();
     crate::seams::spawn("demo end", end(args.duration, shutdown.clone()));
@@ -101,7 +104,7 @@ fn plan_for(simulator: &Running) -> Result<Plan, String> {
     plan::plan(&config).map_err(all)
 }
 
-fn welcome(args: &DemoArgs, plan: &Plan, simulator: &Running) {
+fn welcome(args: &DemoArgs, listen: SocketAddr, plan: &Plan, simulator: &Running) {
     output::note(&format!(
         "A simulated hub with {} spokes is up at {}, and the agent probes {} targets through it.\n\
          Many are broken on purpose, each in another way; some change while you watch.\n",
@@ -111,10 +114,10 @@ fn welcome(args: &DemoArgs, plan: &Plan, simulator: &Running) {
     ));
     output::note(&format!(
         "  page      {}",
-        output::paint(output::Colour::Bold, &format!("http://{}/", args.listen))
+        output::paint(output::Colour::Bold, &format!("http://{listen}/"))
     ));
-    output::note(&format!("  metrics   http://{}/metrics", args.listen));
-    output::note(&format!("  status    http://{}/api/v1/status", args.listen));
+    output::note(&format!("  metrics   http://{listen}/metrics"));
+    output::note(&format!("  status    http://{listen}/api/v1/status"));
     if let Some(control) = simulator.control_addr {
         output::note(&format!("  counts    http://{control}/counts   what the simulator itself counted"));
     }

@@ -37,19 +37,18 @@ pub(super) async fn run(args: RunArgs) -> Exit {
         }
         on_signal.cancel();
     });
-    match serve(&plan, seams, shutdown).await {
-        Ok(()) => Exit::Expected,
-        Err(problem) => {
-            output::error(&problem);
-            Exit::Unexpected
-        }
-    }
+    serve(&plan, seams, shutdown).await.unwrap_or_else(|(problem, exit)| {
+        output::error(&problem);
+        exit
+    })
 }
 
-/// Binds the listener first, so that a port in use is found before anything is asked or sent.
-async fn serve(plan: &Plan, seams: Seams, shutdown: CancellationToken) -> Result<(), String> {
-    let listener = web::bind(&plan.settings.web).await.map_err(|problem| problem.to_string())?;
-    let app = App::build(plan, seams).map_err(|problem| problem.to_string())?;
+/// Binds the listener first, so that a port in use is found before anything is asked or sent. What cannot
+/// even begin is a matter of the configuration; what stops by itself has run.
+async fn serve(plan: &Plan, seams: Seams, shutdown: CancellationToken) -> Result<Exit, (String, Exit)> {
+    let listener =
+        web::bind(&plan.settings.web).await.map_err(|problem| (problem.to_string(), Exit::Usage))?;
+    let app = App::build(plan, seams).map_err(|problem| (problem.to_string(), Exit::Usage))?;
     tracing::info!(
         targets = plan.targets.len(),
         roles = plan.roles.len(),
@@ -57,5 +56,6 @@ async fn serve(plan: &Plan, seams: Seams, shutdown: CancellationToken) -> Result
         version = env!("CARGO_PKG_VERSION"),
         "running"
     );
-    app.run(Some(listener), shutdown).await.map_err(|stopped| stopped.to_string())
+    let ended = app.run(Some(listener), shutdown).await;
+    ended.map(|()| Exit::Expected).map_err(|stopped| (stopped.to_string(), Exit::Unexpected))
 }
