@@ -13,6 +13,7 @@ use crate::domain::moment::Moment;
 use crate::domain::observation::{Observation, RequestIds, Verdict};
 use crate::domain::outcome::Reason;
 use crate::domain::request::{Exchange, OutgoingRequest, SendOptions};
+use crate::domain::secret::Secret;
 use crate::domain::target::Target;
 use crate::seams::{Clock, Transport};
 use crate::signing::{SigningProblem, SigningScope, sign_request};
@@ -31,6 +32,10 @@ pub struct Attempted {
     pub observation: Observation,
     /// The answer itself; `None` when nothing was sent.
     pub exchange: Option<Exchange>,
+    /// The secret header values that were sent: the session token, the signature, what the environment gave.
+    /// The gateway echoes signed headers in its complaints and a backend may echo any, so whoever shows the
+    /// answer must take them out.
+    pub sent_secrets: Vec<Secret>,
 }
 
 impl Attempter {
@@ -42,20 +47,25 @@ impl Attempter {
 
     /// Makes one attempt that became due at `due`.
     pub async fn attempt(&self, prepared: &PreparedTarget, due: Moment) -> Observation {
-        self.attempt_and_keep(prepared, due).await.observation
+        self.make(prepared, due, false).await.observation
     }
 
     /// Makes one attempt and keeps the answer.
     pub async fn attempt_and_keep(&self, prepared: &PreparedTarget, due: Moment) -> Attempted {
+        self.make(prepared, due, true).await
+    }
+
+    async fn make(&self, prepared: &PreparedTarget, due: Moment, keep_secrets: bool) -> Attempted {
         let target = prepared.target();
         let request = match self.signed(prepared) {
             Ok(request) => request,
             Err(Refused { reason, message }) => {
                 let observation = self.unsent(target, due, reason, message);
-                return Attempted { observation, exchange: None };
+                return Attempted { observation, exchange: None, sent_secrets: Vec::new() };
             }
         };
         let header_bytes = request.header_value_bytes();
+        let sent_secrets = if keep_secrets { secrets_of(&request) } else { Vec::new() };
         let options = SendOptions { timeout: target.timeout, fresh_connection: target.fresh_connection };
         let exchange = self.transport.send(request, Arc::clone(&prepared.address().connect), options).await;
         let context = classify::Context {
@@ -68,7 +78,7 @@ impl Attempter {
         let classified = classify::classify(&exchange, &context);
         let signed_header_bytes = prepared.is_signed().then_some(header_bytes);
         let observation = observation(due, &exchange, classified, &context, signed_header_bytes);
-        Attempted { observation, exchange: Some(exchange) }
+        Attempted { observation, exchange: Some(exchange), sent_secrets }
     }
 
     /// The observation of an attempt that was never sent.
@@ -93,6 +103,14 @@ impl Attempter {
             sign_request(prepared.request().clone(), &self.scope, &credentials, at)
         })?)
     }
+}
+
+/// The values that were marked as sensitive when they were set: by `signing`, or because they came from the
+/// environment. The date of a signature is among the former and no secret.
+fn secrets_of(request: &OutgoingRequest) -> Vec<Secret> {
+    let sensitive =
+        request.headers.iter().filter(|(name, value)| value.is_sensitive() && *name != "x-amz-date");
+    sensitive.filter_map(|(_, value)| value.to_str().ok()).map(Secret::new).collect()
 }
 
 struct Refused {
@@ -155,5 +173,44 @@ fn not_sent(due: Moment, done: Moment, done_at: std::time::SystemTime, verdict: 
         body: None,
         signed_header_bytes: None,
         clock_skew_seconds: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::credentials::SessionCredentials;
+    use crate::domain::request::HttpRequest;
+    use bytes::Bytes;
+    use http::{HeaderMap, HeaderValue, Method};
+    use std::time::UNIX_EPOCH;
+
+    #[test]
+    fn the_token_and_what_the_environment_gave_are_known_as_secrets() {
+        let mut headers = HeaderMap::new();
+        headers.insert("x-open", HeaderValue::from_static("shown"));
+        let mut key = HeaderValue::from_static("from-outside");
+        key.set_sensitive(true);
+        headers.insert("x-key", key);
+        let request = HttpRequest {
+            method: Method::GET,
+            host: "a.test".into(),
+            path_and_query: "/".into(),
+            headers,
+            body: Bytes::new(),
+        };
+        let credentials = SessionCredentials {
+            access_key_id: "ASIAEXAMPLE".into(),
+            secret_access_key: Secret::new("never-sent"),
+            session_token: Some(Secret::new("the-token")),
+            expires_at: None,
+        };
+        let scope = SigningScope::execute_api("eu-west-1".parse().unwrap());
+        let signed = sign_request(request, &scope, &credentials, UNIX_EPOCH).unwrap();
+        let secrets = secrets_of(&signed);
+        let mut exposed: Vec<&str> = secrets.iter().map(Secret::expose).collect();
+        exposed.retain(|secret| !secret.starts_with("AWS4-HMAC-SHA256 Credential=ASIAEXAMPLE"));
+        exposed.sort_unstable();
+        assert_eq!((exposed, secrets.len()), (vec!["from-outside", "the-token"], 3));
     }
 }

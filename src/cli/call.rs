@@ -10,7 +10,7 @@ use crate::domain::identity::{Identity, Signer};
 use crate::domain::name::Name;
 use crate::domain::observation::Observation;
 use crate::domain::request::{Exchange, RequestTemplate, Response};
-use crate::domain::secret::ConfiguredText;
+use crate::domain::secret::{ConfiguredText, Secret};
 use crate::domain::target::{Cadence, Target, TargetId};
 use crate::endpoint;
 use crate::plan::Plan;
@@ -204,14 +204,15 @@ fn show(args: &CallArgs, attempted: &Attempted) {
     }
     if let Some(response) = response {
         output::result(&format!("{} {}", response.status, reason_phrase(response.status)));
+        let shown = |bytes: &[u8]| printable(&without_secrets(bytes, &attempted.sent_secrets));
         if args.verbose {
             for (name, value) in &response.headers {
-                output::result(&format!("{name}: {}", printable(&String::from_utf8_lossy(value.as_bytes()))));
+                output::result(&format!("{name}: {}", shown(value.as_bytes())));
             }
             output::result("");
         }
         if !response.body.is_empty() {
-            output::result(&printable(&String::from_utf8_lossy(&response.body)));
+            output::result(&shown(&response.body));
         }
     }
     if args.verbose
@@ -225,11 +226,12 @@ fn show(args: &CallArgs, attempted: &Attempted) {
 fn as_json(args: &CallArgs, attempted: &Attempted, response: Option<&Response>) -> serde_json::Value {
     let Observation { verdict, ids, code, .. } = &attempted.observation;
     let seconds = |span: Option<Duration>| span.map(|span| span.as_secs_f64());
+    let shown = |bytes: &[u8]| without_secrets(bytes, &attempted.sent_secrets);
     let headers = response.map(|response| {
         response
             .headers
             .iter()
-            .map(|(name, value)| json!([name.as_str(), String::from_utf8_lossy(value.as_bytes())]))
+            .map(|(name, value)| json!([name.as_str(), shown(value.as_bytes())]))
             .collect::<Vec<_>>()
     });
     json!({
@@ -248,7 +250,7 @@ fn as_json(args: &CallArgs, attempted: &Attempted, response: Option<&Response>) 
         "trace_id": ids.trace_id,
         "service_seconds": seconds(attempted.observation.service_time()),
         "headers": if args.verbose { headers } else { None },
-        "body": response.map(|response| String::from_utf8_lossy(&response.body).into_owned()),
+        "body": response.map(|response| shown(&response.body)),
         "truncated": attempted.observation.truncated,
     })
 }
@@ -280,6 +282,19 @@ fn times(exchange: &Exchange, observation: &Observation) -> String {
 
 fn reason_phrase(status: u16) -> &'static str {
     http::StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason()).unwrap_or("")
+}
+
+/// A part of an answer as text, with `***` for whatever it repeats of the secrets that were sent: a complaint
+/// about a signature echoes the signed headers, session token included.
+fn without_secrets(bytes: &[u8], secrets: &[Secret]) -> String {
+    let mut text = String::from_utf8_lossy(bytes).into_owned();
+    for secret in secrets.iter().map(Secret::expose).filter(|secret| !secret.is_empty()) {
+        // As it is, and as JSON writers that escape slashes have it.
+        for form in [secret.to_owned(), secret.replace('/', "\\/")] {
+            text = text.replace(&form, "***");
+        }
+    }
+    text
 }
 
 /// An answer may try to talk to the terminal; only line ends and tabs get through.
@@ -344,6 +359,15 @@ spokes:
             called("payments/store", "hub").unwrap_err().contains("there are payments/hoot, orders/store")
         );
         assert!(called("payments/hoot", "spoke:nobody").unwrap_err().contains("there are payments, orders"));
+    }
+
+    #[test]
+    fn an_answer_that_repeats_the_token_is_shown_without_it() {
+        let secrets = [Secret::new("IQoJ/b3+token=="), Secret::new("")];
+        let echo = r#"{"message":"The Canonical String was\nx-amz-security-token:IQoJ/b3+token==\n","n":"IQoJ\/b3+token=="}"#;
+        let shown = without_secrets(echo.as_bytes(), &secrets);
+        assert_eq!(shown, r#"{"message":"The Canonical String was\nx-amz-security-token:***\n","n":"***"}"#);
+        assert_eq!(without_secrets(b"{\"hello\":\"world\"}", &secrets), "{\"hello\":\"world\"}");
     }
 
     #[test]

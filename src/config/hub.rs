@@ -10,7 +10,6 @@ use crate::domain::region::{Region, ZoneId};
 use crate::endpoint::{UrlOverride, ZoneAddress};
 use ipnet::IpNet;
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 
 pub(crate) static HUB: Section = Section {
     about: "The account and VPC that the agent runs in.",
