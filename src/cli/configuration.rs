@@ -43,5 +43,5 @@ pub(super) fn report(problems: &[Problem]) {
         output::error(&problem.to_string());
     }
     let (count, s) = (problems.len(), if problems.len() == 1 { "" } else { "s" });
-    output::note(&format!("{count} problem{s} in the configuration; nothing was run"));
+    output::note(&format!("{count} problem{s} in the configuration"));
 }

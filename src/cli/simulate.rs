@@ -114,7 +114,8 @@ pub(super) async fn start(world: World, options: ServerOptions) -> Result<Runnin
 
 /// What a client needs as files.
 struct Files {
-    ca: PathBuf,
+    /// None for an endpoint without TLS.
+    ca: Option<PathBuf>,
     environment: PathBuf,
     config: Option<PathBuf>,
 }
@@ -127,8 +128,10 @@ fn write_files(
 ) -> std::io::Result<Files> {
     std::fs::create_dir_all(folder)?;
     let folder = folder.canonicalize()?;
-    let ca = folder.join("ca.pem");
-    std::fs::write(&ca, &running.ca_pem)?;
+    let ca = (!running.ca_pem.is_empty()).then(|| folder.join("ca.pem"));
+    if let Some(ca) = &ca {
+        std::fs::write(ca, &running.ca_pem)?;
+    }
     let environment = folder.join("environment");
     let exports: String = running
         .environment(region)
@@ -138,14 +141,20 @@ fn write_files(
     std::fs::write(&environment, exports)?;
     let config = default_world.then(|| folder.join("config.yaml"));
     if let Some(config) = &config {
-        let text = DEMO_CONFIGURATION
-            .replace("${SPOKEPROBE_DEMO_URL}", &running.endpoint_url())
-            .replace("${SPOKEPROBE_DEMO_CA}", "ca.pem")
-            .replace("${SPOKEPROBE_DEMO_STS}", &running.sts_url);
-        std::fs::write(config, text)?;
+        std::fs::write(config, configuration(&running.endpoint_url(), &running.sts_url, ca.is_some()))?;
         std::fs::write(folder.join("narrow.json"), DEMO_SESSION_POLICY)?;
     }
     Ok(Files { ca, environment, config })
+}
+
+/// The demo's configuration for a hub on these addresses, beside a `ca.pem` if it speaks TLS.
+fn configuration(endpoint_url: &str, sts_url: &str, tls: bool) -> String {
+    let ca_line = |line: &&str| tls || !line.contains("${SPOKEPROBE_DEMO_CA}");
+    let lines: String = DEMO_CONFIGURATION.split_inclusive('\n').filter(ca_line).collect();
+    lines
+        .replace("${SPOKEPROBE_DEMO_URL}", endpoint_url)
+        .replace("${SPOKEPROBE_DEMO_CA}", "ca.pem")
+        .replace("${SPOKEPROBE_DEMO_STS}", sts_url)
 }
 
 fn as_json(running: &Running, region: &str, files: &Files) -> serde_json::Value {
@@ -178,7 +187,9 @@ fn as_text(running: &Running, region: &str, files: &Files) -> String {
     if let Some(control) = running.control_addr {
         lines.push(format!("counts       http://{control}/counts"));
     }
-    lines.push(format!("ca file      {}", files.ca.display()));
+    if let Some(ca) = &files.ca {
+        lines.push(format!("ca file      {}", ca.display()));
+    }
     lines.push(format!("environment  {}", files.environment.display()));
     if let Some(config) = &files.config {
         lines.push(String::new());
@@ -189,4 +200,28 @@ fn as_text(running: &Running, region: &str, files: &Files) -> String {
     lines.push(String::new());
     lines.push("Serving until SIGINT or SIGTERM.".to_owned());
     lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{self, Document, Documents};
+
+    #[test]
+    fn the_written_configuration_can_be_read_with_tls_and_without() {
+        let ca = "-----BEGIN CERTIFICATE-----\n".to_owned();
+        for (url, tls) in [("https://127.0.0.1:1", true), ("http://127.0.0.1:1", false)] {
+            let text = configuration(url, "http://127.0.0.1:2", tls);
+            let main = Document::parse("config.yaml", &text).unwrap();
+            let files = [("ca.pem", ca.clone()), ("narrow.json", DEMO_SESSION_POLICY.to_owned())];
+            let mut documents = Documents::of_main(main);
+            documents.files = files
+                .into_iter()
+                .filter(|(name, _)| tls || *name != "ca.pem")
+                .map(|(name, text)| (name.to_owned(), Ok(text)))
+                .collect();
+            let config = config::read(&documents, &|_| None).unwrap();
+            assert_eq!(config.hub.endpoint.ca_pem.is_some(), tls);
+        }
+    }
 }
