@@ -6,6 +6,7 @@ use crate::transport::{self, HttpTransport};
 use bytes::Bytes;
 use clap::Args;
 use http::{HeaderMap, Method};
+use serde_json::json;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,10 +23,13 @@ pub(super) struct HealthcheckArgs {
     /// How long to wait for an answer, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=60))]
     timeout_seconds: u64,
+    /// Print the result as JSON
+    #[arg(long)]
+    json: bool,
 }
 
 pub(super) async fn healthcheck(args: HealthcheckArgs) -> Exit {
-    let HealthcheckArgs { mut address, timeout_seconds } = args;
+    let HealthcheckArgs { mut address, timeout_seconds, json } = args;
     if address.ip().is_unspecified() {
         address.set_ip(match address {
             SocketAddr::V4(_) => std::net::Ipv4Addr::LOCALHOST.into(),
@@ -49,17 +53,20 @@ pub(super) async fn healthcheck(args: HealthcheckArgs) -> Exit {
             timeout: Duration::from_secs(timeout_seconds),
         })
         .await;
-    match answer {
-        Ok(answer) if answer.status == 200 => {
-            output::result("healthy");
-            Exit::Expected
-        }
-        Ok(answer) => {
-            output::error(&format!("{address} answered {}: not a healthy agent", answer.status));
-            Exit::Unexpected
-        }
-        Err(failure) => {
-            output::error(&format!("no agent answers on {address}: {}", failure.detail));
+    let problem = match answer {
+        Ok(answer) if answer.status == 200 => None,
+        Ok(answer) => Some(format!("{address} answered {}: not a healthy agent", answer.status)),
+        Err(failure) => Some(format!("no agent answers on {address}: {}", failure.detail)),
+    };
+    if json {
+        output::json(&json!({ "healthy": problem.is_none(), "problem": problem }));
+    } else if problem.is_none() {
+        output::result("healthy");
+    }
+    match problem {
+        None => Exit::Expected,
+        Some(problem) => {
+            output::error(&problem);
             Exit::Unexpected
         }
     }

@@ -151,6 +151,7 @@ fn failure_view(failure: &Failure) -> FailureView {
         code: failure.code,
         outcome: failure.reason.outcome().as_str(),
         reason: failure.reason.as_str(),
+        expected: false,
         message: owned(failure.message.as_deref()),
         policy_arn: owned(failure.policy_arn.as_deref()),
         request_ids: ids_view(&failure.ids),

@@ -267,6 +267,8 @@ pub struct FailureView {
     pub outcome: &'static str,
     /// Why.
     pub reason: &'static str,
+    /// Always false here: a verdict shows all three.
+    pub expected: bool,
     /// What the gateway or the transport said.
     pub message: Option<String>,
     /// The policy that the message names.
