@@ -18,7 +18,12 @@ Example (container image):
   HEALTHCHECK CMD [\"/spokeprobe\", \"healthcheck\"]")]
 pub(super) struct HealthcheckArgs {
     /// The address the agent listens on (web.listen); 0.0.0.0 and [::] are asked through loopback
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:10403", env = "SPOKEPROBE_LISTEN")]
+    #[arg(
+        long,
+        value_name = "ADDRESS",
+        default_value = "127.0.0.1:10403",
+        env = "SPOKEPROBE_HEALTHCHECK_ADDRESS"
+    )]
     address: SocketAddr,
     /// How long to wait for an answer, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=60))]

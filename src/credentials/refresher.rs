@@ -230,11 +230,16 @@ impl Round {
         });
         let trouble = (failure.kind, failure.code);
         if state.logged.as_ref() != Some(&trouble) {
-            tracing::warn!(
-                role = %entry.role.session.role_arn, spokes = %listed(&entry.role.spokes), kind = ?trouble.0,
-                code = trouble.1.as_deref().unwrap_or("none"), said = %failure.message,
-                "the role cannot be assumed"
-            );
+            if trouble.0 == SessionFailureKind::NoHubCredentials {
+                // One cause, heard of once: the hub's own line says it for all roles.
+                tracing::debug!(role = %entry.role.session.role_arn, "waits for the hub's credentials");
+            } else {
+                tracing::warn!(
+                    role = %entry.role.session.role_arn, spokes = %listed(&entry.role.spokes), kind = ?trouble.0,
+                    code = trouble.1.as_deref().unwrap_or("none"), said = %failure.message,
+                    "the role cannot be assumed"
+                );
+            }
             state.logged = Some(trouble);
         }
         store.announce_role(entry);

@@ -73,7 +73,7 @@ families! {
     door_open: StateGauge = "door_open" [];
     /// Seconds from due to sent, of all attempts that were sent.
     lag: HistogramVec = "schedule_lag_seconds" [] lag;
-    /// Attempts that have their permit and have not ended.
+    /// Attempts that are due and have neither ended nor been missed, those that wait for a permit included.
     in_flight: IntGauge = "in_flight_requests" [];
     /// Quick retries of a GET or HEAD whose reused connection was closed before any byte came back.
     retries: IntCounterVec = "connection_retries_total" ["spoke"];

@@ -72,6 +72,7 @@ impl TargetRecorder {
         let mut state = locked(&self.state);
         self.due.inc_by(count);
         state.waiting = state.waiting.saturating_add_unsigned(count);
+        self.families.in_flight.add(i64::try_from(count).unwrap_or(i64::MAX));
     }
 
     /// `count` attempts that were counted as due were never made.
@@ -79,14 +80,14 @@ impl TargetRecorder {
         let mut state = locked(&self.state);
         self.missed_of(cause).inc_by(count);
         state.waiting = state.waiting.saturating_sub_unsigned(count);
+        self.families.in_flight.sub(i64::try_from(count).unwrap_or(i64::MAX));
     }
 
-    /// An attempt got its permit and goes out (raises `in_flight_requests`).
+    /// An attempt got its permit and goes out.
     pub fn started(&self) {
         let mut state = locked(&self.state);
         state.waiting -= 1;
         state.in_flight += 1;
-        self.families.in_flight.inc();
     }
 
     /// An attempt that was due will never be observed, because its task was cancelled or panicked: it is
@@ -283,9 +284,10 @@ impl TargetRecorder {
 
     /// An attempt is no longer waiting or in flight.
     fn left(&self, state: &mut State, started: bool) {
+        // The gauge is the third term of the conservation law, so it holds what waits for a permit too.
+        self.families.in_flight.dec();
         if started {
             state.in_flight -= 1;
-            self.families.in_flight.dec();
         } else {
             state.waiting -= 1;
         }

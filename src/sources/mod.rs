@@ -79,7 +79,8 @@ pub fn load(config_arg: &str, environment: Environment<'_>) -> Result<Loaded, Ve
     Ok(follow(main, path, &folder, environment))
 }
 
-/// Reads a configuration that is no file, and so can name none.
+/// Reads a configuration that is no file: it has no folder, so it can name files by absolute path only, and
+/// include none.
 ///
 /// # Errors
 /// When the text is no YAML, or includes files.
@@ -91,7 +92,14 @@ pub fn load_text(name: &str, text: &str, environment: Environment<'_>) -> Result
         let found = "`include` in a configuration that is no file";
         return Err(vec![include.place.problem(found, "a configuration without it", Some(hint))]);
     }
-    Ok(Loaded { documents: Documents::of_main(main), warnings: Vec::new() })
+    let files = named_files(references.files, Path::new(""), |name| {
+        if Path::new(name).is_absolute() {
+            Ok(())
+        } else {
+            Err("a configuration that is no file names others by absolute path".to_owned())
+        }
+    });
+    Ok(Loaded { documents: Documents { main, included: Vec::new(), files }, warnings: Vec::new() })
 }
 
 /// Goes the whole way from an argument to a plan.
@@ -135,12 +143,25 @@ fn follow(main: Document, path: &Path, folder: &Path, environment: Environment<'
     for document in included.iter().filter_map(|included| included.document.as_ref().ok()) {
         named.extend(config::references(document, false, environment).files);
     }
-    let files: BTreeMap<String, Result<String, String>> = named
+    let files = named_files(named, folder, |_| Ok(()));
+    Loaded { documents: Documents { main, included, files }, warnings }
+}
+
+/// The texts of the files that values name, or why they cannot be read.
+fn named_files(
+    names: impl IntoIterator<Item = String>,
+    folder: &Path,
+    permit: impl Fn(&str) -> Result<(), String>,
+) -> BTreeMap<String, Result<String, String>> {
+    let read = |name: &str| {
+        permit(name)?;
+        files::read(&folder.join(PathBuf::from(name)), MAX_NAMED_FILE_BYTES)
+    };
+    names
         .into_iter()
         .map(|name| {
-            let text = files::read(&folder.join(PathBuf::from(&name)), MAX_NAMED_FILE_BYTES);
+            let text = read(&name);
             (name, text)
         })
-        .collect();
-    Loaded { documents: Documents { main, included, files }, warnings }
+        .collect()
 }

@@ -79,7 +79,7 @@ fn a_configuration_may_come_from_a_variable_without_includes() {
     assert!(
         failed(load_plan("env:BAD", &environment)).contains("`include` in a configuration that is no file")
     );
-    assert!(failed(load_plan("env:FILE", &environment)).contains("a file where there are none"));
+    assert!(failed(load_plan("env:FILE", &environment)).contains("names others by absolute path"));
     assert!(failed(load_plan("env:NONE", &environment)).contains("no environment variable `NONE`"));
     assert!(failed(load_plan("s3://bucket/key", &nothing)).contains("not available in this version"));
 }

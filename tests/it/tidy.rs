@@ -18,7 +18,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("transport", &["domain", "seams"]),
     ("endpoint", &["domain", "seams", "recording"]),
     ("credentials", &["domain", "seams", "recording"]),
-    ("web", &["domain", "seams", "recording"]),
+    ("web", &["domain", "recording"]),
     ("simulator", &["domain", "yaml", "seams"]),
     (
         "attempt",
@@ -77,6 +77,10 @@ const HOMES: &[(&str, &[&str])] = &[
     ("clap", &["src/cli"]),
     ("httparse", &["src/simulator"]),
     ("rcgen", &["src/simulator"]),
+    ("hyper", &["src/transport", "src/web"]),
+    ("hyper_util", &["src/transport", "src/web"]),
+    ("tower", &["src/transport"]),
+    ("rustls", &["src/transport", "src/simulator"]),
     ("hmac", &["src/simulator"]),
 ];
 
