@@ -4,5 +4,13 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 mod config_files;
+mod overload;
+mod pause;
+mod plan_series;
+mod policy_edits;
 mod readme;
+mod simulated_day;
+mod stage;
+mod sts_outage;
 mod tidy;
+mod trust_removed;
