@@ -3,13 +3,16 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
+mod both_ways;
 mod config_files;
+mod hostile;
 mod overload;
 mod pause;
 mod plan_series;
 mod policy_edits;
 mod readme;
 mod simulated_day;
+mod sockets;
 mod stage;
 mod sts_outage;
 mod tidy;
