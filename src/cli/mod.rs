@@ -74,12 +74,18 @@ enum Command {
     /// Run only the simulated hub, for curl, SDKs and drills
     Simulate(simulate::SimulateArgs),
     /// Print the JSON Schema of the configuration
+    #[command(after_help = "\
+Example:
+  spokeprobe schema > spokeprobe.schema.json    for an editor that checks YAML while you type")]
     Schema,
     /// Ask the local agent whether it is alive, for container health checks
     Healthcheck(healthcheck::HealthcheckArgs),
     /// Print a completion script for a shell
     Completions(manual::CompletionsArgs),
     /// Print the manual page
+    #[command(after_help = "\
+Example:
+  spokeprobe man > /usr/local/share/man/man1/spokeprobe.1")]
     Man,
 }
 

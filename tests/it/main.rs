@@ -4,12 +4,14 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 mod both_ways;
+mod cli;
 mod config_files;
 mod hostile;
 mod overload;
 mod pause;
 mod plan_series;
 mod policy_edits;
+mod program;
 mod readme;
 mod simulated_day;
 mod sockets;
