@@ -3,8 +3,10 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
+mod addressing;
 mod both_ways;
 mod cli;
+mod clock_skew;
 mod config_files;
 mod hostile;
 mod overload;

@@ -7,6 +7,7 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 /// What a command printed and how it ended.
@@ -76,12 +77,21 @@ pub(crate) fn get(address: SocketAddr, path: &str) -> Option<(u16, String)> {
 /// A program that goes on until it is told to end; ended in any case when dropped.
 pub(crate) struct Started {
     child: Child,
+    /// Reads all the time: a full pipe would hold the program up.
+    stderr: Option<JoinHandle<String>>,
 }
 
 impl Started {
     /// Starts it.
     pub(crate) fn new(args: &[&str], environment: &[(String, String)]) -> Self {
-        Self { child: program(args, environment).spawn().unwrap() }
+        let mut child = program(args, environment).spawn().unwrap();
+        let mut pipe = child.stderr.take().unwrap();
+        let stderr = std::thread::spawn(move || {
+            let mut text = String::new();
+            pipe.read_to_string(&mut text).unwrap();
+            text
+        });
+        Self { child, stderr: Some(stderr) }
     }
 
     /// Reads the JSON object that it prints first.
@@ -116,9 +126,7 @@ impl Started {
 
     /// What it has written to stderr; waits until it has ended.
     pub(crate) fn stderr(&mut self) -> String {
-        let mut text = String::new();
-        self.child.stderr.take().unwrap().read_to_string(&mut text).unwrap();
-        text
+        self.stderr.take().unwrap().join().unwrap()
     }
 }
 

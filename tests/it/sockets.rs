@@ -97,6 +97,17 @@ impl Agent {
         panic!("{id} never came to {reason}: {:?}", status_of(&self.recorder, id).last);
     }
 
+    /// Waits until every target has ended this often, at most 30 s.
+    pub(crate) async fn until_all_ended(&self, times: u64) {
+        for _ in 0..120 {
+            self.after_ms(250).await;
+            if self.recorder.snapshot().targets.iter().all(|status| status.counts.ended() >= times) {
+                return;
+            }
+        }
+        panic!("some target did not end {times} times");
+    }
+
     /// Asks the agent's web server for a path: the whole answer, head and all.
     pub(crate) async fn get(&self, path: &str) -> String {
         let mut stream = TcpStream::connect(self.web).await.unwrap();
