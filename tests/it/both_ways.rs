@@ -118,7 +118,7 @@ async fn idle_connections_are_closed_after(idle_ms: u64) {
     let mut plan = plan_against(&simulator, &text, &[]);
     plan.targets.retain(|target| target.id.probe.as_str() == "hello");
     let agent = Agent::start(simulator, &plan, |seams| seams).await;
-    agent.after_ms(4_500).await;
+    agent.until_all_ended(4).await;
     let scrape = agent.get("/metrics").await;
     let (recorder, counts) = agent.end().await;
     let hello = status_of(&recorder, "payments/hoot/hello").counts;
