@@ -10,6 +10,7 @@ use spokeprobe::domain::outcome::{Outcome, Reason};
 use spokeprobe::domain::target::{Cadence, Target};
 use spokeprobe::plan::Plan;
 use spokeprobe::recording::Recorder;
+use spokeprobe::simulator::world::Span;
 use spokeprobe::simulator::{Counts, World};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -36,7 +37,10 @@ fn slowed_plan() -> Plan {
 async fn a_day_in_the_demo() {
     let plan = slowed_plan();
     let targets = plan.targets.len();
-    let stage = Stage::start(World::default_world().unwrap(), &plan);
+    let mut world = World::default_world().unwrap();
+    // Slow enough that all 20 roles would be asked for at once at the start.
+    world.sts.latency = Span::from_seconds(2);
+    let stage = Stage::start(world, &plan);
 
     // Many moments, none of them a multiple of an interval.
     let step = Duration::from_millis(601_303);
@@ -107,15 +111,15 @@ fn nothing_starts_at_once(sent: &[Moment], targets: usize) {
 }
 
 fn sessions_are_renewed_early_and_gently(calls: &[AssumeRoleCall]) {
-    assert!(calls.iter().all(|call| call.at_once <= 10));
+    assert_eq!(calls.iter().map(|call| call.at_once).max(), Some(10), "as many as may be, and no more");
     let of = |account: &str| calls.iter().filter(|call| call.account == account).collect::<Vec<_>>();
     let accounts: BTreeSet<&str> = calls.iter().map(|call| call.account.as_str()).collect();
     assert_eq!(accounts.len(), 20);
     for account in accounts {
         let calls = of(account);
         let expected = match account {
-            // Sessions of 30 s, refusals for a while of each minute, and longer pauses after more of them.
-            "135713571357" => 1_500..=6_000,
+            // Sessions of 30 s and refusals for a while of each minute: 6 a minute, fewer after many refusals.
+            "135713571357" => 1_500..=8_640,
             // Refused all day, so asked for each 5 minutes.
             "890189018901" | "901290129012" => 230..=380,
             // An hour, renewed after half of it, 10% more or less.
