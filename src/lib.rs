@@ -8,6 +8,7 @@ pub mod domain;
 pub mod yaml;
 // Level 1: seams and pure parts
 pub mod classify;
+pub mod explain;
 pub mod recording;
 pub mod schedule;
 pub mod seams;

@@ -3,6 +3,7 @@
 //! It does not know why the attempt is made now nor when the next one follows. It never fails: what goes
 //! wrong is the observation's verdict.
 
+mod correlation;
 mod prepared;
 
 pub use prepared::{PreparedTarget, PreparingProblem};
@@ -15,8 +16,10 @@ use crate::domain::outcome::Reason;
 use crate::domain::request::{Exchange, OutgoingRequest, SendOptions};
 use crate::domain::secret::Secret;
 use crate::domain::target::Target;
+use crate::explain::AssumeRoleRefusal;
 use crate::seams::{Clock, Transport};
 use crate::signing::{SigningProblem, SigningScope, sign_request};
+use correlation::TraceIds;
 use std::sync::Arc;
 
 /// Makes attempts. Cheap to share.
@@ -24,6 +27,7 @@ pub struct Attempter {
     transport: Arc<dyn Transport>,
     clock: Arc<dyn Clock>,
     scope: SigningScope,
+    trace_ids: TraceIds,
 }
 
 /// An observation together with the exchange it was made from, for commands that show the answer.
@@ -36,13 +40,15 @@ pub struct Attempted {
     /// The gateway echoes signed headers in its complaints and a backend may echo any, so whoever shows the
     /// answer must take them out.
     pub sent_secrets: Vec<Secret>,
+    /// What STS meant by its refusal, where that is why nothing was sent.
+    pub refusal: Option<AssumeRoleRefusal>,
 }
 
 impl Attempter {
     /// Makes attempts through `transport`, signed for `scope`.
     #[must_use]
     pub fn new(transport: Arc<dyn Transport>, clock: Arc<dyn Clock>, scope: SigningScope) -> Self {
-        Self { transport, clock, scope }
+        Self { transport, clock, scope, trace_ids: TraceIds::default() }
     }
 
     /// Makes one attempt that became due at `due`.
@@ -57,13 +63,15 @@ impl Attempter {
 
     async fn make(&self, prepared: &PreparedTarget, due: Moment, keep_secrets: bool) -> Attempted {
         let target = prepared.target();
-        let request = match self.signed(prepared) {
+        let mut request = match self.signed(prepared) {
             Ok(request) => request,
-            Err(Refused { reason, message }) => {
+            Err(Refused { reason, message, refusal }) => {
                 let observation = self.unsent(target, due, reason, message);
-                return Attempted { observation, exchange: None, sent_secrets: Vec::new() };
+                return Attempted { observation, exchange: None, sent_secrets: Vec::new(), refusal };
             }
         };
+        let attempt = (&target.id, due, self.clock.wall());
+        let sent_trace_id = self.trace_ids.mark(&mut request, prepared.user_agent(), attempt);
         let header_bytes = request.header_value_bytes();
         let sent_secrets = if keep_secrets { secrets_of(&request) } else { Vec::new() };
         let options = SendOptions { timeout: target.timeout, fresh_connection: target.fresh_connection };
@@ -75,10 +83,11 @@ impl Attempter {
             positive_control_ok: prepared.positive_control_ok(),
             received_at: self.clock.wall(),
         };
-        let classified = classify::classify(&exchange, &context);
+        let mut classified = classify::classify(&exchange, &context);
+        classified.ids.sent_trace_id = sent_trace_id;
         let signed_header_bytes = prepared.is_signed().then_some(header_bytes);
         let observation = observation(due, &exchange, classified, &context, signed_header_bytes);
-        Attempted { observation, exchange: Some(exchange), sent_secrets }
+        Attempted { observation, exchange: Some(exchange), sent_secrets, refusal: None }
     }
 
     /// The observation of an attempt that was never sent.
@@ -116,11 +125,13 @@ fn secrets_of(request: &OutgoingRequest) -> Vec<Secret> {
 struct Refused {
     reason: Reason,
     message: Option<String>,
+    refusal: Option<AssumeRoleRefusal>,
 }
 
 impl From<NoSession> for Refused {
     fn from(no_session: NoSession) -> Self {
-        Self { reason: no_session.reason, message: no_session.message }
+        let NoSession { reason, message, refusal } = no_session;
+        Self { reason, message, refusal }
     }
 }
 
@@ -128,7 +139,7 @@ impl From<SigningProblem> for Refused {
     /// A checked configuration cannot get here. If it does, nothing that was written to the far side is at
     /// fault, and `credentials_expired` would be a lie: what cannot be signed has no usable session.
     fn from(problem: SigningProblem) -> Self {
-        Self { reason: Reason::AssumeRoleFailed, message: Some(problem.to_string()) }
+        Self { reason: Reason::AssumeRoleFailed, message: Some(problem.to_string()), refusal: None }
     }
 }
 

@@ -1,5 +1,6 @@
 //! A target with everything that does not change between its attempts: worked out once.
 
+use super::correlation;
 use crate::credentials::{NoSession, Session, SignerHandle, Store};
 use crate::domain::identity::Signer;
 use crate::domain::request::{Address, HttpRequest};
@@ -17,6 +18,7 @@ pub struct PreparedTarget {
     target: Arc<Target>,
     address: Address,
     request: HttpRequest,
+    user_agent: HeaderValue,
     signer: SignerHandle,
     store: Arc<Store>,
     slot: SignedRequestSlot,
@@ -58,12 +60,14 @@ impl PreparedTarget {
         let address = endpoint::address(endpoint, &target.api, target.addressing, target.id.zone.as_ref())
             .map_err(PreparingProblem::Addressing)?;
         let request = addressed(&target, &address)?;
+        let user_agent = correlation::user_agent(&target.id);
         let signer = store.handle(&target.signer);
         let store = Arc::clone(store);
         Ok(Self {
             target,
             address,
             request,
+            user_agent,
             signer,
             store,
             slot: SignedRequestSlot::default(),
@@ -87,6 +91,10 @@ impl PreparedTarget {
     #[must_use]
     pub const fn request(&self) -> &HttpRequest {
         &self.request
+    }
+
+    pub(super) const fn user_agent(&self) -> &HeaderValue {
+        &self.user_agent
     }
 
     pub(super) const fn slot(&self) -> &SignedRequestSlot {

@@ -38,6 +38,7 @@ impl<'a> Answer<'a> {
                 request_id: id("x-amzn-requestid"),
                 extended_request_id: id("x-amz-apigw-id"),
                 trace_id: id("x-amzn-trace-id"),
+                sent_trace_id: None, // whoever sent the request knows
             },
         }
     }

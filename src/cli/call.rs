@@ -8,11 +8,12 @@ use crate::domain::credentials::RoleInUse;
 use crate::domain::expectation::Expectation;
 use crate::domain::identity::{Identity, Signer};
 use crate::domain::name::Name;
-use crate::domain::observation::Observation;
+use crate::domain::observation::{Observation, RequestIds};
 use crate::domain::request::{Exchange, RequestTemplate, Response};
 use crate::domain::secret::{ConfiguredText, Secret};
 use crate::domain::target::{Cadence, Target, TargetId};
 use crate::endpoint;
+use crate::explain::AssumeRoleRefusal;
 use crate::plan::Plan;
 use crate::sources::LoadedPlan;
 use clap::Args;
@@ -221,6 +222,12 @@ fn show(args: &CallArgs, attempted: &Attempted) {
         output::note(&times(exchange, &attempted.observation));
     }
     output::note(&verdict_line(&attempted.observation));
+    if let Some(refusal) = &attempted.refusal {
+        output::note(&refusal_lines(refusal));
+    }
+    if let Some(line) = marks_line(&attempted.observation.ids) {
+        output::note(&line);
+    }
 }
 
 fn as_json(args: &CallArgs, attempted: &Attempted, response: Option<&Response>) -> serde_json::Value {
@@ -248,11 +255,49 @@ fn as_json(args: &CallArgs, attempted: &Attempted, response: Option<&Response>) 
         "request_id": ids.request_id,
         "extended_request_id": ids.extended_request_id,
         "trace_id": ids.trace_id,
+        "sent_trace_id": ids.sent_trace_id,
+        "refusal": attempted.refusal.as_ref().map(refusal_json),
         "service_seconds": seconds(attempted.observation.service_time()),
         "headers": if args.verbose { headers } else { None },
         "body": response.map(|response| shown(&response.body)),
         "truncated": attempted.observation.truncated,
     })
+}
+
+/// What STS meant when there was no session to sign with.
+fn refusal_lines(refusal: &AssumeRoleRefusal) -> String {
+    let sure = if refusal.sure { "" } else { " (the text leaves more open)" };
+    let mut lines = format!("  {}{sure}: {}", refusal.cause.as_str(), refusal.meaning);
+    for (number, step) in (1..).zip(refusal.what_to_do) {
+        lines.push_str(&format!("\n  {number}. {step}"));
+    }
+    lines.push_str("\n  who: ");
+    lines.push_str(refusal.owner.words());
+    lines
+}
+
+fn refusal_json(refusal: &AssumeRoleRefusal) -> serde_json::Value {
+    json!({
+        "cause": refusal.cause.as_str(),
+        "sure": refusal.sure,
+        "owner": refusal.owner.as_str(),
+        "meaning": refusal.meaning,
+        "what_to_do": refusal.what_to_do,
+    })
+}
+
+/// The marks by which the spoke's team finds the request in its access log.
+fn marks_line(ids: &RequestIds) -> Option<String> {
+    let marks = [
+        ("request id", &ids.request_id),
+        ("extended request id", &ids.extended_request_id),
+        ("sent trace id", &ids.sent_trace_id),
+    ];
+    let shown: Vec<String> = marks
+        .iter()
+        .filter_map(|(name, id)| id.as_deref().map(|id| format!("{name} {}", printable(id))))
+        .collect();
+    (!shown.is_empty()).then(|| format!("  {}", shown.join(", ")))
 }
 
 fn verdict_line(observation: &Observation) -> String {

@@ -55,7 +55,7 @@ mod tests {
     #[test]
     fn the_manual_page_names_every_command() {
         let page = super::page().unwrap();
-        for command in ["run", "demo", "plan", "call", "simulate", "schema", "healthcheck"] {
+        for command in ["run", "demo", "plan", "call", "explain", "simulate", "schema", "healthcheck"] {
             assert!(page.contains(&format!("spokeprobe {command}")), "{command}");
         }
     }

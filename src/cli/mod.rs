@@ -4,6 +4,7 @@
 mod call;
 mod configuration;
 mod demo;
+mod explain;
 mod healthcheck;
 mod logging;
 mod manual;
@@ -50,6 +51,7 @@ Examples:
   spokeprobe plan --config config.yaml     check a configuration and see what it would do
   spokeprobe run --config config.yaml      run the agent
   spokeprobe call payments/hoot GET /      one signed request, as the role of the spoke
+  spokeprobe explain forbidden             what a reason means and what to do
 
 Exit status: 0 as expected; 1 it ran, and something is not as expected; 2 usage or configuration error.
 Results go to stdout, logs and progress to stderr."
@@ -71,6 +73,8 @@ enum Command {
     Plan(plan::PlanArgs),
     /// Send one signed request and judge the answer
     Call(call::CallArgs),
+    /// Say what a reason means, who owns it, and what to do
+    Explain(explain::ExplainArgs),
     /// Run only the simulated hub, for curl, SDKs and drills
     Simulate(simulate::SimulateArgs),
     /// Print the JSON Schema of the configuration
@@ -114,6 +118,7 @@ pub fn main() -> ExitCode {
         Command::Schema => schema::schema(),
         Command::Completions(args) => manual::completions(&args),
         Command::Man => manual::man(),
+        Command::Explain(args) => explain::explain(&args),
         Command::Plan(args) => plan::plan(&args),
         Command::Run(args) => in_runtime(run::run(args)),
         Command::Demo(args) => in_runtime(demo::demo(args)),

@@ -10,7 +10,8 @@ use crate::domain::credentials::{CallerIdentity, SessionCredentials};
 use crate::domain::moment::Moment;
 use crate::domain::name::Name;
 use crate::domain::outcome::Reason;
-use crate::recording::AssumeRoleResult;
+use crate::explain::{self, AssumeRoleCause, AssumeRoleRefusal};
+use crate::recording::{AssumeRoleResult, Refusal};
 use crate::seams::{SessionFailure, SessionFailureKind};
 use futures_util::StreamExt as _;
 use futures_util::future::{BoxFuture, Either, select};
@@ -72,8 +73,8 @@ struct HubAnswer {
 
 struct RoleState {
     lifecycle: Lifecycle,
-    /// Kind and code of the trouble that was logged last, so that it is said once.
-    logged: Option<(SessionFailureKind, Option<String>)>,
+    /// Kind, code and cause of the trouble that was logged last, so that it is said once.
+    logged: Option<(SessionFailureKind, Option<String>, AssumeRoleCause)>,
 }
 
 struct Round {
@@ -223,12 +224,16 @@ impl Round {
             }
         };
         store.recorder.assume_role_ended(&entry.role, counted(failure.kind), took);
-        store.recorder.credentials_refused(&entry.role, failure.code.as_deref(), &failure.message, wall);
+        let meant = explain_failure(&failure, entry.role.session.external_id.is_some());
+        let (cause, meaning) = (meant.cause.as_str(), meant.meaning);
+        let refusal = Refusal::new(failure.code.as_deref(), &failure.message, (cause, meaning), wall);
+        store.recorder.credentials_refused(&entry.role, &refusal);
         entry.slot.explain(NoSession {
             reason: state.lifecycle.reason_without_session(),
             message: Some(failure.message.clone()),
+            refusal: Some(meant),
         });
-        let trouble = (failure.kind, failure.code);
+        let trouble = (failure.kind, failure.code, meant.cause);
         if state.logged.as_ref() != Some(&trouble) {
             if trouble.0 == SessionFailureKind::NoHubCredentials {
                 // One cause, heard of once: the hub's own line says it for all roles.
@@ -237,6 +242,7 @@ impl Round {
                 tracing::warn!(
                     role = %entry.role.session.role_arn, spokes = %listed(&entry.role.spokes), kind = ?trouble.0,
                     code = trouble.1.as_deref().unwrap_or("none"), said = %failure.message,
+                    cause, meaning, sure = meant.sure, owner = meant.owner.as_str(),
                     "the role cannot be assumed"
                 );
             }
@@ -269,9 +275,11 @@ impl Round {
                 if self.hub_logged.replace(failure.kind) != Some(failure.kind) {
                     tracing::warn!(said = %failure.message, "the hub has no credentials");
                 }
-                store
-                    .hub
-                    .explain(NoSession { reason: Reason::NoHubCredentials, message: Some(failure.message) });
+                store.hub.explain(NoSession {
+                    reason: Reason::NoHubCredentials,
+                    message: Some(failure.message),
+                    refusal: Some(explain::no_hub_credentials()),
+                });
             }
         }
         store.announce_hub();
@@ -297,6 +305,14 @@ impl Round {
             }
         }
     }
+}
+
+/// What a failure means. Without a code STS did not speak; then the kind tells which side of it failed.
+fn explain_failure(failure: &SessionFailure, has_external_id: bool) -> AssumeRoleRefusal {
+    if failure.code.is_none() && failure.kind == SessionFailureKind::NoHubCredentials {
+        return explain::no_hub_credentials();
+    }
+    explain::assume_role(failure.code.as_deref(), &failure.message, has_external_id)
 }
 
 const fn counted(kind: SessionFailureKind) -> AssumeRoleResult {

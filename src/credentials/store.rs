@@ -9,6 +9,7 @@ use crate::domain::arn::RoleArn;
 use crate::domain::credentials::{CallerIdentity, RoleInUse, RoleSession, SessionCredentials};
 use crate::domain::identity::Signer;
 use crate::domain::outcome::Reason;
+use crate::explain::AssumeRoleRefusal;
 use crate::recording::Recorder;
 use crate::seams::{Clock, Sessions, Wait};
 use arc_swap::{ArcSwap, ArcSwapOption};
@@ -35,6 +36,8 @@ pub struct NoSession {
     pub reason: Reason,
     /// What STS said, at most 300 characters, scrubbed.
     pub message: Option<String>,
+    /// What STS meant by that, where it was asked or could not be.
+    pub refusal: Option<AssumeRoleRefusal>,
 }
 
 /// The sessions of all roles, and the hub's own credentials.
@@ -75,7 +78,7 @@ static NEXT_VERSION: AtomicU64 = AtomicU64::new(1);
 
 impl Slot {
     fn new() -> Arc<Self> {
-        let absent = NoSession { reason: Reason::CredentialsExpired, message: None };
+        let absent = NoSession { reason: Reason::CredentialsExpired, message: None, refusal: None };
         let published = ArcSwap::from_pointee(Published { session: None, absent });
         Arc::new(Self { published, announced: AtomicBool::new(false) })
     }
@@ -84,7 +87,7 @@ impl Slot {
     pub(super) fn renew(&self, credentials: SessionCredentials, window: Window, when_over: Reason) {
         let version = NEXT_VERSION.fetch_add(1, Ordering::Relaxed);
         let session = Session { credentials: Arc::new(credentials), version };
-        let absent = NoSession { reason: when_over, message: None };
+        let absent = NoSession { reason: when_over, message: None, refusal: None };
         self.published.store(Arc::new(Published { session: Some((session, window)), absent }));
     }
 
@@ -131,6 +134,7 @@ impl SignerHandle {
             Place::Unknown => Err(NoSession {
                 reason: Reason::AssumeRoleFailed,
                 message: Some("this role is not among those that the agent keeps sessions of".into()),
+                refusal: None,
             }),
         }
     }

@@ -46,8 +46,10 @@ pub struct RequestIds {
     pub request_id: Option<String>,
     /// `x-amz-apigw-id`, the extended request id, at most 128 characters.
     pub extended_request_id: Option<String>,
-    /// `X-Amzn-Trace-Id`, at most 128 characters.
+    /// `X-Amzn-Trace-Id` of the answer, at most 128 characters.
     pub trace_id: Option<String>,
+    /// `X-Amzn-Trace-Id` as we sent it, at most 128 characters: there also when no answer came.
+    pub sent_trace_id: Option<String>,
 }
 
 /// Length and hash of a backend's body: all that is kept of it.

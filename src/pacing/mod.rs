@@ -71,7 +71,16 @@ impl PacedTarget {
         let Some(Change { was, silent }) = self.change(observation) else { return };
         let (target, outcome, reason) = (self.id(), verdict.outcome(), verdict.reason);
         if verdict.door == Some(Door::Open) {
-            tracing::error!(%target, was, silent, code = observation.code, "DOOR OPEN: what must be refused was let in");
+            tracing::error!(
+                %target,
+                was,
+                silent,
+                code = observation.code,
+                request_id = observation.ids.request_id.as_deref(),
+                extended_request_id = observation.ids.extended_request_id.as_deref(),
+                sent_trace_id = observation.ids.sent_trace_id.as_deref(),
+                "DOOR OPEN: what must be refused was let in"
+            );
         } else if verdict.expected {
             tracing::info!(%target, %outcome, %reason, was, silent, "as expected");
         } else {
@@ -86,6 +95,7 @@ impl PacedTarget {
                 policy_arn = verdict.policy_arn.as_deref(),
                 request_id = observation.ids.request_id.as_deref(),
                 extended_request_id = observation.ids.extended_request_id.as_deref(),
+                sent_trace_id = observation.ids.sent_trace_id.as_deref(),
                 "not as expected"
             );
         }

@@ -120,9 +120,13 @@ impl Failure {
     }
 }
 
-/// What STS said when it gave no session.
+/// What STS said when it gave no session, and what it meant by that.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
+    /// The word for its cause, of a closed set.
+    pub cause: &'static str,
+    /// What that means.
+    pub meaning: &'static str,
     /// The error code, such as `AccessDenied`; `None` when STS was not reached.
     pub code: Option<Box<str>>,
     /// The message, scrubbed.
@@ -132,9 +136,17 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    /// A refusal with its texts cut to length.
-    pub(super) fn new(code: Option<&str>, message: &str, at: SystemTime) -> Self {
-        Self { code: code.map(|text| cut(text, 128)), message: cut(message, MESSAGE_CHARS), at }
+    /// A refusal with its texts cut to length. `cause` and `meaning` are the word and the text of whoever
+    /// understands STS.
+    #[must_use]
+    pub fn new(
+        code: Option<&str>,
+        message: &str,
+        (cause, meaning): (&'static str, &'static str),
+        at: SystemTime,
+    ) -> Self {
+        let (code, message) = (code.map(|text| cut(text, 128)), cut(message, MESSAGE_CHARS));
+        Self { cause, meaning, code, message, at }
     }
 }
 
@@ -222,6 +234,7 @@ fn cut_ids(ids: &RequestIds) -> RequestIds {
         request_id: short(&ids.request_id),
         extended_request_id: short(&ids.extended_request_id),
         trace_id: short(&ids.trace_id),
+        sent_trace_id: short(&ids.sent_trace_id),
     }
 }
 
@@ -252,7 +265,7 @@ mod tests {
     fn a_session_is_described_by_what_it_can_still_do() {
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000);
         let later = Some(now + Duration::from_secs(1));
-        let no = Some(Refusal::new(Some("AccessDenied"), "no", now));
+        let no = Some(Refusal::new(Some("AccessDenied"), "no", ("other", "No."), now));
         let word = |renewed, expires_at, refusal: &Option<Refusal>| {
             CredentialsState { renewed, expires_at, refusal: refusal.clone() }.word(now)
         };

@@ -222,11 +222,10 @@ impl Recorder {
         });
     }
 
-    /// Keeps what STS said of a role on the board: code and scrubbed message.
-    pub fn credentials_refused(&self, role: &RoleInUse, code: Option<&str>, message: &str, at: SystemTime) {
+    /// Keeps what STS said of a role on the board: code, scrubbed message, and what that means.
+    pub fn credentials_refused(&self, role: &RoleInUse, refusal: &Refusal) {
         self.for_spokes(role, |_, spoke| {
-            let refusal = Refusal::new(code, message, at);
-            spoke.recorder.set_credentials(|state| state.refusal = Some(refusal));
+            spoke.recorder.set_credentials(|state| state.refusal = Some(refusal.clone()));
         });
     }
 

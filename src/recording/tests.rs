@@ -252,11 +252,13 @@ fn what_sts_said_stands_on_the_board_until_a_session_comes() {
     let recorder = recorder();
     recorder.set_spokes(&[spoke("payments", &[])]);
     let now = wall(SECOND);
-    recorder.credentials_refused(&role(&["payments"]), Some("AccessDenied"), "not authorized", now);
+    let refused = Refusal::new(Some("AccessDenied"), "not authorized", ("other", "No."), now);
+    recorder.credentials_refused(&role(&["payments"]), &refused);
     let state = recorder.snapshot().spokes.remove(0).credentials;
     assert_eq!((state.word(now), &*state.refusal.unwrap().message), ("refused", "not authorized"));
     recorder.credentials_renewed(&role(&["payments"]), Some(now + SECOND));
-    recorder.credentials_refused(&role(&["payments"]), None, "timeout", now);
+    let unheard = Refusal::new(None, "timeout", ("no_answer", "No answer."), now);
+    recorder.credentials_refused(&role(&["payments"]), &unheard);
     assert_eq!(recorder.snapshot().spokes.remove(0).credentials.word(now), "renewal_failed");
     recorder.credentials_renewed(&role(&["payments"]), Some(now + SECOND));
     assert_eq!(recorder.snapshot().spokes.remove(0).credentials.word(now), "valid");

@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::domain::outcome::Reason;
-use crate::recording::IncludeStatus;
 use crate::recording::examples::{attempt, guard, recorder, role, seen, spoke, target, wall};
+use crate::recording::{IncludeStatus, Refusal};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -27,12 +27,14 @@ async fn agent(listen: &str, status: StatusAccess) -> Agent {
     recorder.set_spokes(&[spoke("payments", &[("team", HOSTILE)])]);
     recorder
         .set_includes(vec![IncludeStatus { file: "teams/b.yaml".into(), problems: vec![HOSTILE.into()] }]);
-    recorder.credentials_refused(&role(&["payments"]), Some("AccessDenied"), HOSTILE, wall(SECOND));
+    let refusal = Refusal::new(Some("AccessDenied"), HOSTILE, ("trust_policy", "No trust."), wall(SECOND));
+    recorder.credentials_refused(&role(&["payments"]), &refusal);
     let failing = recorder.add_target(&Arc::new(target("payments/hoot/hello")));
     let mut failed = seen(Reason::VpcEndpointPolicy, Some(403), SECOND, SECOND);
     failed.verdict.message = Some(HOSTILE.into());
     failed.verdict.policy_arn = Some("arn:aws:iam::012345678901:policy/p".into());
     failed.ids.request_id = Some("1-2-3".into());
+    failed.ids.sent_trace_id = Some("Root=1-00000001-000000000000000000000001".into());
     attempt(&failing, &failed);
     recorder.add_target(&Arc::new(guard("payments/hoot/refused")));
     let listener = bind(&Settings { listen: listen.parse().unwrap(), status }).await.unwrap();
@@ -183,7 +185,8 @@ async fn status_tells_the_whole_story_of_a_refusal() {
         "code": 403, "since": "2026-01-01T00:00:02.000Z", "last_attempt": "2026-01-01T00:00:02.000Z",
         "streak": 1, "message": HOSTILE.replace('\u{202e}', " "),
         "policy_arn": "arn:aws:iam::012345678901:policy/p",
-        "request_ids": {"request_id": "1-2-3", "extended_request_id": null, "trace_id": null},
+        "request_ids": {"request_id": "1-2-3", "extended_request_id": null, "trace_id": null,
+                        "sent_trace_id": "Root=1-00000001-000000000000000000000001"},
         "door": null, "response_seconds": 1.0,
         "latency": {
             "samples": 1, "p50_seconds": 1.0, "p90_seconds": 1.0, "p99_seconds": 1.0, "max_seconds": 1.0,
@@ -201,6 +204,8 @@ async fn status_tells_the_whole_story_of_a_refusal() {
     assert_eq!(status["agent"]["now"], "2026-01-01T00:00:10.000Z");
     assert_eq!(status["spokes"][0]["credentials"]["state"], "refused");
     assert_eq!(status["spokes"][0]["credentials"]["refusal"]["code"], "AccessDenied");
+    assert_eq!(status["spokes"][0]["credentials"]["refusal"]["cause"], "trust_policy");
+    assert_eq!(status["spokes"][0]["credentials"]["refusal"]["meaning"], "No trust.");
 }
 
 #[tokio::test]

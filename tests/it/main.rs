@@ -15,6 +15,7 @@ mod plan_series;
 mod policy_edits;
 mod program;
 mod readme;
+mod reasons;
 mod simulated_day;
 mod sockets;
 mod stage;

@@ -83,6 +83,8 @@ fn credentials_view(state: &CredentialsState, now: SystemTime) -> CredentialsVie
         refusal: state.refusal.as_ref().map(|refusal| RefusalView {
             code: owned(refusal.code.as_deref()),
             message: refusal.message.to_string(),
+            cause: refusal.cause,
+            meaning: refusal.meaning,
             at: rfc3339(refusal.at),
         }),
     }
@@ -164,8 +166,8 @@ fn failure_view(failure: &Failure) -> FailureView {
 }
 
 fn ids_view(ids: &RequestIds) -> RequestIdsView {
-    let RequestIds { request_id, extended_request_id, trace_id } = ids.clone();
-    RequestIdsView { request_id, extended_request_id, trace_id }
+    let RequestIds { request_id, extended_request_id, trace_id, sent_trace_id } = ids.clone();
+    RequestIdsView { request_id, extended_request_id, trace_id, sent_trace_id }
 }
 
 const fn latency_view(latency: Percentiles) -> LatencyView {

@@ -118,6 +118,10 @@ pub struct RefusalView {
     pub code: Option<String>,
     /// The message.
     pub message: String,
+    /// What STS meant, as a word of a closed set.
+    pub cause: &'static str,
+    /// The same in words.
+    pub meaning: &'static str,
     /// When.
     pub at: Option<String>,
 }
@@ -196,8 +200,10 @@ pub struct RequestIdsView {
     pub request_id: Option<String>,
     /// `x-amz-apigw-id`.
     pub extended_request_id: Option<String>,
-    /// `X-Amzn-Trace-Id`.
+    /// `X-Amzn-Trace-Id` of the answer.
     pub trace_id: Option<String>,
+    /// `X-Amzn-Trace-Id` as the agent sent it.
+    pub sent_trace_id: Option<String>,
 }
 
 /// Response times in seconds, from due to the last byte.
