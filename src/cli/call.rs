@@ -225,7 +225,9 @@ fn show(args: &CallArgs, attempted: &Attempted) {
     if let Some(refusal) = &attempted.refusal {
         output::note(&refusal_lines(refusal));
     }
-    if let Some(line) = marks_line(&attempted.observation.ids) {
+    if (args.verbose || !attempted.observation.verdict.expected)
+        && let Some(line) = marks_line(&attempted.observation.ids)
+    {
         output::note(&line);
     }
 }

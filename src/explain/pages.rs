@@ -79,8 +79,8 @@ pages! {
         "https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html";
     STS_REGIONS = "Manage AWS STS in an AWS Region",
         "https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_temp_enable-regions.html";
-    STS_ENDPOINT = "Use AWS STS through an interface VPC endpoint",
-        "https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_sts_vpce.html";
+    STS_ENDPOINT = "Create a VPC endpoint for AWS STS",
+        "https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sts_vpc_endpoint_create.html";
     ENDPOINT_QUOTAS = "AWS PrivateLink quotas",
         "https://docs.aws.amazon.com/vpc/latest/privatelink/vpc-limits-endpoints.html";
     ENDPOINT_ACCESS = "Control access to VPC endpoints using endpoint policies",

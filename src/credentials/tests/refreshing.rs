@@ -122,6 +122,7 @@ async fn a_refusal_first_is_announced_and_healed_later() {
     let refused = running.key(&bad).unwrap_err();
     assert_eq!(refused.reason, Reason::AssumeRoleDenied);
     assert_eq!(refused.message.as_deref(), Some("Denied it is"));
+    assert!(refused.refusal.is_some_and(|refusal| !refusal.sure && !refusal.what_to_do.is_empty()));
     let asked =
         running.sts.calls().iter().filter(|call| call.role == bad.session.role_arn.to_string()).count();
     assert!((10..30).contains(&asked), "waits grow to five minutes: {asked}");
