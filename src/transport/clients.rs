@@ -28,8 +28,8 @@ const MAX_HEADERS: usize = 128;
 /// The most places beside DNS that clients are kept for.
 const MAX_PLACES: usize = 256;
 
-/// The outer face of the agent.
-pub(super) const USER_AGENT: &str = concat!("spokeprobe/", env!("CARGO_PKG_VERSION"));
+/// Where the request has none of its own: credential endpoints. An attempt names its target.
+const USER_AGENT: &str = concat!("spokeprobe/", env!("CARGO_PKG_VERSION"));
 
 /// A pair of clients for one way to connect.
 #[derive(Clone)]

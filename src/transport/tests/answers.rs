@@ -25,6 +25,7 @@ async fn the_bytes_on_the_wire_are_those_that_were_signed() {
     outgoing.body = Bytes::from_static(b"12345");
     outgoing.headers.insert("x-amz-date", HeaderValue::from_static("20260101T000000Z"));
     outgoing.headers.insert("authorization", HeaderValue::from_static("AWS4-HMAC-SHA256 x"));
+    outgoing.headers.insert("user-agent", HeaderValue::from_static("spokeprobe/1 (a/b/c)"));
     let exchange = transport(None, Answers::of(&[])).send(outgoing, plain(port), OPTIONS).await;
     let response = exchange.result.unwrap();
     assert_eq!((response.status, &response.body[..], response.truncated), (200, &b"hi"[..], false));
@@ -35,7 +36,6 @@ async fn the_bytes_on_the_wire_are_those_that_were_signed() {
     assert_eq!(lines.next(), Some("POST /api//a%2Fb/%c3%A9?b=2&a=1&a=0&e=&f HTTP/1.1"));
     let mut rest: Vec<&str> = lines.collect();
     rest.sort_unstable();
-    let agent = format!("user-agent: {}", super::super::clients::USER_AGENT);
     assert_eq!(
         rest,
         [
@@ -45,7 +45,7 @@ async fn the_bytes_on_the_wire_are_those_that_were_signed() {
             "authorization: AWS4-HMAC-SHA256 x",
             "content-length: 5",
             "host: api.test",
-            &agent,
+            "user-agent: spokeprobe/1 (a/b/c)", // the request's own, and not the client's beside it
             "x-amz-date: 20260101T000000Z",
         ]
     );
