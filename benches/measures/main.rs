@@ -1,0 +1,113 @@
+//! What spokeprobe costs: processor time, memory, the size of a scrape, the time to a first result.
+//!
+//! `cargo bench` (or `./scripts/measure`) prints a table in Markdown, ready for the README, with the machine
+//! it was taken on. Each part runs in a process of its own, so that no part inherits another's heap; the client
+//! has one core for itself and the simulated hub another, where the machine has two and `taskset` is there.
+//!
+//! ```text
+//! fleet    a simulated AWS and its configuration, for any number of targets
+//! micro    one sign, one classification, one recording, the timetable
+//! attempts whole attempts over TLS: a closed loop, and the agent at a low rate
+//! memory   the agent with 1,000 and 10,000 targets, and what a scrape of it costs
+//! start    from exec to the first result
+//! clock    the stop watch and batches       process  other processes: start, pin, read their cost
+//! figure   a row of the table               machine  what it was taken on
+//! ```
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a measurement that cannot be made should stop with a message, and its result goes to stdout"
+)]
+
+mod attempts;
+mod clock;
+mod figure;
+mod fleet;
+mod machine;
+mod memory;
+mod micro;
+mod process;
+mod start;
+
+use figure::Figure;
+use process::Cores;
+use std::process::ExitCode;
+
+/// The parts in the order of the table. `client` parts are pinned to the client's core.
+const PARTS: &[Part] = &[
+    Part { name: "micro", is_client: true, run: micro::measure },
+    Part { name: "attempts", is_client: true, run: attempts::measure_closed_loop },
+    Part { name: "agent", is_client: false, run: attempts::measure_low_rate },
+    Part { name: "memory-1000", is_client: false, run: |effort| memory::measure(1_000, effort) },
+    Part { name: "memory-10000", is_client: false, run: |effort| memory::measure(10_000, effort) },
+    Part { name: "start", is_client: false, run: start::measure },
+];
+
+struct Part {
+    name: &'static str,
+    is_client: bool,
+    run: fn(Effort) -> Vec<Figure>,
+}
+
+/// How long to measure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Effort {
+    /// As long as a stable median takes.
+    Full,
+    /// Just long enough to see that everything works.
+    Quick,
+}
+
+impl Effort {
+    /// The number of batches that a median is taken of.
+    const fn batches(self) -> usize {
+        match self {
+            Self::Full => 15,
+            Self::Quick => 3,
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let has = |flag: &str| arguments.iter().any(|argument| argument == flag);
+    let effort = if has("--quick") { Effort::Quick } else { Effort::Full };
+    let chosen: Vec<&str> =
+        arguments.iter().map(String::as_str).filter(|argument| !argument.starts_with("--")).collect();
+    if has("--part") {
+        let part = PARTS.iter().find(|part| Some(&part.name) == chosen.first()).expect("a part by name");
+        (part.run)(effort).iter().for_each(|figure| println!("{}", figure.to_line()));
+        return ExitCode::SUCCESS;
+    }
+    if !has("--bench") {
+        // `cargo test --all-targets` comes here, and measures nothing in a debug build.
+        eprintln!("measures: run me with `cargo bench`");
+        return ExitCode::SUCCESS;
+    }
+    if let Some(unknown) = chosen.iter().find(|name| !PARTS.iter().any(|part| part.name.starts_with(**name)))
+    {
+        let names: Vec<&str> = PARTS.iter().map(|part| part.name).collect();
+        eprintln!("measures: there is no part `{unknown}`; there are {}", names.join(", "));
+        return ExitCode::from(2);
+    }
+    let mut figures = Vec::new();
+    for part in PARTS {
+        if !chosen.is_empty() && !chosen.iter().any(|name| part.name.starts_with(name)) {
+            continue;
+        }
+        eprintln!("measuring {} (load average {})", part.name, machine::load_average());
+        match process::run_part(part.name, part.is_client, effort == Effort::Quick) {
+            Ok(lines) => figures.extend(lines.lines().filter_map(Figure::from_line)),
+            Err(problem) => {
+                eprintln!("measures: {}: {problem}", part.name);
+                return ExitCode::FAILURE;
+            }
+        }
+    }
+    println!("{}", machine::describe(&Cores::find()));
+    println!("{}", figure::table(&figures));
+    if figures.iter().any(Figure::is_beyond_its_bound) { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}

@@ -1,0 +1,239 @@
+//! Other processes: this program's own parts, the simulated hub, the agent. Started, pinned, read, ended.
+
+use crate::clock::StopWatch;
+use serde_json::Value;
+use std::fs;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::Duration;
+
+/// The program under measurement, built in the same profile.
+const SPOKEPROBE: &str = env!("CARGO_BIN_EXE_spokeprobe");
+
+/// Which core the client has, and which the simulated hub.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Cores {
+    /// One each.
+    Pinned { client: usize, server: usize },
+    /// Wherever the kernel puts them.
+    Shared,
+}
+
+impl Cores {
+    /// The first two cores this process may use, if there is a `taskset` to pin with.
+    pub(crate) fn find() -> Self {
+        if let Ok(given) = std::env::var_os("MEASURES_CORES").map(|v| v.into_string()).transpose()
+            && let Some((client, server)) = given.as_deref().and_then(|text| text.split_once(','))
+            && let (Ok(client), Ok(server)) = (client.parse(), server.parse())
+        {
+            return Self::Pinned { client, server };
+        }
+        let usable = Command::new("taskset").args(["-c", "0", "true"]).status().is_ok_and(|s| s.success());
+        let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let allowed = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:"));
+        let allowed = allowed.map(|text| cores_in(text.trim())).unwrap_or_default();
+        match allowed[..] {
+            [client, server, ..] if usable => Self::Pinned { client, server },
+            _ => Self::Shared,
+        }
+    }
+
+    pub(crate) fn describe(&self) -> String {
+        match self {
+            Self::Pinned { client, server } => {
+                format!("the client pinned to core {client}, the simulated hub to core {server}")
+            }
+            Self::Shared => "nothing pinned: no taskset, or a single core".to_owned(),
+        }
+    }
+
+    fn command(&self, program: &str, is_client: bool) -> Command {
+        match self {
+            Self::Shared => Command::new(program),
+            Self::Pinned { client, server } => {
+                let core = if is_client { client } else { server };
+                let mut command = Command::new("taskset");
+                command.args(["-c", &core.to_string(), program]);
+                command
+            }
+        }
+    }
+}
+
+/// `0-2,5` as numbers.
+fn cores_in(list: &str) -> Vec<usize> {
+    let range = |part: &str| -> Option<std::ops::RangeInclusive<usize>> {
+        let (first, last) = part.split_once('-').unwrap_or((part, part));
+        Some(first.parse().ok()?..=last.parse().ok()?)
+    };
+    list.split(',').filter_map(range).flatten().collect()
+}
+
+/// Runs one part in a process of its own and gives back what it printed.
+pub(crate) fn run_part(name: &str, is_client: bool, quick: bool) -> Result<String, String> {
+    let cores = Cores::find();
+    let own = std::env::current_exe().map_err(|error| error.to_string())?;
+    let own = own.to_str().ok_or("a path that is not text")?;
+    let mut command = if is_client { cores.command(own, true) } else { Command::new(own) };
+    if let Cores::Pinned { client, server } = cores {
+        // A pinned part sees one core only and could not find out by itself.
+        command.env("MEASURES_CORES", format!("{client},{server}"));
+    }
+    command.args(["--part", name]).args(quick.then_some("--quick"));
+    let output = command.stderr(Stdio::inherit()).output().map_err(|error| error.to_string())?;
+    if output.status.success() {
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    } else {
+        Err(format!("ended with {}", output.status))
+    }
+}
+
+/// A child that ends with its owner.
+pub(crate) struct Process(Child);
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
+}
+
+impl Process {
+    /// The processor time of all its threads that still run, in seconds.
+    pub(crate) fn cpu_seconds(&self) -> f64 {
+        cpu_seconds(&self.0.id().to_string())
+    }
+
+    /// Its resident memory in bytes.
+    pub(crate) fn resident_bytes(&self) -> f64 {
+        resident_bytes(&self.0.id().to_string())
+    }
+}
+
+/// The simulated hub on sockets.
+pub(crate) struct SimulatedHub {
+    pub(crate) process: Process,
+    pub(crate) addresses: Value,
+    folder: PathBuf,
+}
+
+impl SimulatedHub {
+    /// Starts `spokeprobe simulate` with a world, and waits until it serves.
+    pub(crate) fn start(name: &str, world: &str) -> Self {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("measures").join(name);
+        fs::create_dir_all(&folder).expect("a folder for what is generated");
+        let file = folder.join("world.yaml");
+        fs::write(&file, world).expect("the world can be written");
+        let mut command = Cores::find().command(SPOKEPROBE, false);
+        command
+            .args(["--log", "error", "simulate", "--json", "--world"])
+            .arg(&file)
+            .arg("--out")
+            .arg(&folder);
+        let mut child = command.stdout(Stdio::piped()).spawn().expect("spokeprobe starts");
+        let stdout = child.stdout.take().expect("a pipe");
+        let process = Process(child);
+        let mut text = String::new();
+        for line in BufReader::new(stdout).lines() {
+            text.push_str(&line.expect("text"));
+            text.push('\n');
+            if let Ok(addresses) = serde_json::from_str(&text) {
+                return Self { process, addresses, folder };
+            }
+        }
+        panic!("spokeprobe simulate ended: {text}");
+    }
+
+    /// The address of one of its doors.
+    pub(crate) fn url(&self, name: &str) -> &str {
+        self.addresses[name].as_str().expect("an address")
+    }
+
+    /// What an agent needs in its environment for the hub's credentials.
+    pub(crate) fn environment(&self) -> Vec<(String, String)> {
+        let variables = self.addresses["environment"].as_object().expect("variables");
+        let pair = |(name, value): (&String, &Value)| (name.clone(), value.as_str().unwrap_or("").to_owned());
+        variables.iter().map(pair).collect()
+    }
+
+    /// Writes a configuration beside the world's files.
+    pub(crate) fn write_config(&self, text: &str) -> PathBuf {
+        let path = self.folder.join("agent.yaml");
+        fs::write(&path, text).expect("the configuration can be written");
+        path
+    }
+
+    /// Starts `spokeprobe run` on the client's core.
+    pub(crate) fn start_agent(&self, config: &Path, pinned: bool) -> Process {
+        let cores = if pinned { Cores::find() } else { Cores::Shared };
+        let mut command = cores.command(SPOKEPROBE, true);
+        command.args(["--log", "warn", "run", "--config"]).arg(config).envs(self.environment());
+        Process(command.spawn().expect("spokeprobe starts"))
+    }
+}
+
+/// A port of loopback that was free a moment ago.
+pub(crate) fn free_address() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    listener.local_addr().expect("an address")
+}
+
+/// A whole GET over a connection of its own: status and body; `None` when nobody answers.
+pub(crate) fn get(address: SocketAddr, path: &str) -> Option<(u16, String)> {
+    let mut stream = TcpStream::connect(address).ok()?;
+    stream.set_read_timeout(Some(Duration::from_secs(20))).ok()?;
+    let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).ok()?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).ok()?;
+    let answer = String::from_utf8_lossy(&answer).into_owned();
+    let (head, body) = answer.split_once("\r\n\r\n")?;
+    Some((head.split(' ').nth(1)?.parse().ok()?, body.to_owned()))
+}
+
+/// Asks every 2 ms until the answer is right, and gives it back.
+pub(crate) fn wait_for(address: SocketAddr, path: &str, is_right: impl Fn(u16, &str) -> bool) -> String {
+    let watch = StopWatch::start();
+    loop {
+        if let Some((status, body)) = get(address, path)
+            && is_right(status, &body)
+        {
+            return body;
+        }
+        assert!(
+            watch.elapsed() < Duration::from_secs(60),
+            "{path} of {address} did not become right in time"
+        );
+        thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// The processor time of this process, in seconds.
+pub(crate) fn own_cpu_seconds() -> f64 {
+    cpu_seconds("self")
+}
+
+/// The resident memory of this process in bytes.
+pub(crate) fn own_resident_bytes() -> f64 {
+    resident_bytes("self")
+}
+
+/// The scheduler counts in nanoseconds, where `stat` counts in hundredths of a second.
+fn cpu_seconds(process: &str) -> f64 {
+    let tasks = fs::read_dir(format!("/proc/{process}/task")).expect("a process that runs");
+    let nanoseconds: f64 = tasks
+        .filter_map(|task| fs::read_to_string(task.ok()?.path().join("schedstat")).ok())
+        .filter_map(|text| text.split(' ').next()?.parse::<f64>().ok())
+        .sum();
+    nanoseconds / 1e9
+}
+
+fn resident_bytes(process: &str) -> f64 {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).expect("a process that runs");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("VmRSS");
+    line.split_whitespace().next().and_then(|text| text.parse::<f64>().ok()).expect("a number") * 1024.0
+}
