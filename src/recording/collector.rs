@@ -1,12 +1,14 @@
-//! The gauges of state, written at scrape time from what targets and spokes know.
+//! Counters and state of targets, written at scrape time from what targets and spokes know.
 //!
 //! A stored gauge would have to be removed and set again whenever a target's outcome changes, and a scrape
-//! in between would see none or two. Read like this, a scrape sees each target's state as one.
+//! in between would see none or two. Read like this, a scrape sees each target's books as of one moment, and
+//! no target carries the text of its series about between scrapes.
 
 use crate::domain::name::Name;
-use crate::domain::observation::Door;
-use crate::recording::families::{Families, series};
-use crate::recording::target_recorder::{StateView, labels};
+use crate::domain::observation::{Door, MissCause};
+use crate::domain::outcome::Outcome;
+use crate::recording::families::{Families, counted, series, timed};
+use crate::recording::target_recorder::{StateView, code_text, labels};
 use crate::recording::{IncludeStatus, Members, Shared, build, locked};
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::{Metric, MetricFamily};
@@ -37,7 +39,13 @@ impl StateCollector {
             &f.include,
             &f.build_info,
         ];
-        let descriptions = gauges.into_iter().map(|gauge| gauge.description()).collect::<Result<_, _>>()?;
+        let counters = [&f.due, &f.requests, &f.unexpected, &f.missed];
+        let descriptions = gauges
+            .into_iter()
+            .map(|gauge| gauge.description())
+            .chain(counters.into_iter().map(|counter| counter.description()))
+            .chain([f.duration.description()])
+            .collect::<Result<_, _>>()?;
         Ok(Self { shared: Arc::clone(shared), descriptions })
     }
 }
@@ -66,6 +74,8 @@ impl Collector for StateCollector {
 }
 
 fn target_families(f: &Families, members: &Members) -> Vec<MetricFamily> {
+    let (mut due, mut requests, mut unexpected, mut missed) = (vec![], vec![], vec![], vec![]);
+    let mut duration = vec![];
     let (mut up, mut last_outcome, mut last_attempt, mut interval) = (vec![], vec![], vec![], vec![]);
     let mut doors: BTreeMap<(Name, Name, Name), bool> = BTreeMap::new();
     let mut header_bytes: BTreeMap<&Name, usize> = BTreeMap::new();
@@ -74,6 +84,26 @@ fn target_families(f: &Families, members: &Members) -> Vec<MetricFamily> {
         let [spoke, api, probe, zone] = labels(id);
         let target = [("spoke", spoke), ("api", api), ("probe", probe), ("zone", zone)];
         recorder.read(|state: &StateView<'_>| {
+            let books = state.books;
+            due.push(counted(&target, books.due));
+            for (code, reason, count) in &books.results {
+                let code = code_text(*code);
+                let result =
+                    [("code", &*code), ("outcome", reason.outcome().as_str()), ("reason", reason.as_str())];
+                requests.push(counted(&with(target, result), *count));
+            }
+            for (reason, count) in &books.unexpected {
+                let result = [("outcome", reason.outcome().as_str()), ("reason", reason.as_str())];
+                unexpected.push(counted(&with(target, result), *count));
+            }
+            for cause in MissCause::ALL {
+                missed.push(counted(&with(target, [("cause", cause.as_str())]), books.missed_of(cause)));
+            }
+            for outcome in Outcome::ALL {
+                if let Some(durations) = books.durations_of(outcome) {
+                    duration.push(timed(&with(target, [("outcome", outcome.as_str())]), durations));
+                }
+            }
             interval.push(series(&target, state.cadence.interval().as_secs_f64()));
             if let Some(last) = state.last {
                 up.push(series(&target, f64::from(last.expected)));
@@ -83,8 +113,7 @@ fn target_families(f: &Families, members: &Members) -> Vec<MetricFamily> {
                     ("reason", last.reason.as_str()),
                     ("expected", if last.expected { "true" } else { "false" }),
                 ];
-                let all: Vec<_> = target.into_iter().chain(result).collect();
-                last_outcome.push(series(&all, 1.0));
+                last_outcome.push(series(&with(target, result), 1.0));
             }
             if let Some((door, _)) = state.door {
                 let open = doors.entry((id.spoke.clone(), id.api.clone(), id.probe.clone())).or_insert(false);
@@ -103,6 +132,11 @@ fn target_families(f: &Families, members: &Members) -> Vec<MetricFamily> {
     #[expect(clippy::cast_precision_loss, reason = "a request is far smaller than 2^52 bytes")]
     let bytes = |(spoke, bytes): (&Name, usize)| series(&[("spoke", spoke.as_str())], bytes as f64);
     vec![
+        f.due.family(due),
+        f.requests.family(requests),
+        f.unexpected.family(unexpected),
+        f.missed.family(missed),
+        f.duration.family(duration),
         f.up.family(up),
         f.last_outcome.family(last_outcome),
         f.last_attempt.family(last_attempt),
@@ -110,6 +144,14 @@ fn target_families(f: &Families, members: &Members) -> Vec<MetricFamily> {
         f.door_open.family(doors.into_iter().map(door).collect()),
         f.header_bytes.family(header_bytes.into_iter().map(bytes).collect()),
     ]
+}
+
+/// A target's labels and those of one of its series.
+fn with<'a, const N: usize>(
+    target: [(&'a str, &'a str); 4],
+    more: [(&'a str, &'a str); N],
+) -> Vec<(&'a str, &'a str)> {
+    target.into_iter().chain(more).collect()
 }
 
 fn spoke_families(f: &Families, members: &Members) -> Vec<MetricFamily> {

@@ -1,13 +1,17 @@
 //! Every metric of the agent in one struct: name, labels and, as its doc comment, the HELP text.
 //!
-//! Counters and histograms are prometheus' own vectors. Gauges that say how a target *is* have no stored
-//! series at all: `collector` writes them at scrape time from the targets themselves, so `last_outcome` is
-//! exactly one series per target in every scrape, and what is not known yet is simply absent.
+//! What belongs to the agent or to a spoke lies in prometheus' own vectors. What belongs to a target has no
+//! stored series at all: `collector` writes it at scrape time from the target itself. So all of a target's
+//! series are of one moment, `last_outcome` is exactly one of them, what is not known yet is simply absent,
+//! what is removed is gone, and a target weighs its numbers and not seven times its labels.
 
+use crate::recording::durations::Durations;
 use prometheus::core::Desc;
-use prometheus::proto::{Gauge, LabelPair, Metric, MetricFamily, MetricType};
+use prometheus::proto::{Counter, Gauge, LabelPair, Metric, MetricFamily, MetricType};
 use prometheus::{HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
 use std::collections::HashMap;
+use std::marker::PhantomData;
+use std::sync::Arc;
 
 /// What stands before each name but those of `process_*`, which have a name of their own everywhere.
 const PREFIX: &str = "spokeprobe_";
@@ -52,15 +56,15 @@ macro_rules! families {
 
 families! {
     /// Attempts that became due, whatever became of them.
-    due: IntCounterVec = "due_attempts_total" ["spoke" "api" "probe" "zone"];
+    due: TargetCounter = "due_attempts_total" ["spoke" "api" "probe" "zone"];
     /// Attempts that ended, by status code, outcome and reason; one per attempt, unsent ones included.
-    requests: IntCounterVec = "requests_total" ["spoke" "api" "probe" "zone" "code" "outcome" "reason"];
+    requests: TargetCounter = "requests_total" ["spoke" "api" "probe" "zone" "code" "outcome" "reason"];
     /// Attempts whose outcome was not as expected. Attempts without a permit are not among them.
-    unexpected: IntCounterVec = "unexpected_results_total" ["spoke" "api" "probe" "zone" "outcome" "reason"];
+    unexpected: TargetCounter = "unexpected_results_total" ["spoke" "api" "probe" "zone" "outcome" "reason"];
     /// Due attempts that were never made, by cause.
-    missed: IntCounterVec = "missed_attempts_total" ["spoke" "api" "probe" "zone" "cause"];
+    missed: TargetCounter = "missed_attempts_total" ["spoke" "api" "probe" "zone" "cause"];
     /// Seconds from due to the last byte of every attempt that was sent, timeouts included.
-    duration: HistogramVec = "request_duration_seconds" ["spoke" "api" "probe" "zone" "outcome"] request;
+    duration: TargetHistogram = "request_duration_seconds" ["spoke" "api" "probe" "zone" "outcome"] request;
     /// 1 if the last attempt was as expected, 0 if not.
     up: StateGauge = "up" [];
     /// Always 1; its labels say how the last attempt ended. Exactly one series per target.
@@ -161,24 +165,54 @@ stored_family!(HistogramVec, |name, help, labels, bounds| Self::new(
     labels
 ));
 
-/// A gauge without stored series: `collector` asks it to dress up the values it found.
+/// A family without stored series: `collector` asks it to dress up the values it found.
 #[derive(Debug, Clone)]
-pub(super) struct StateGauge {
+pub(super) struct Written<K> {
     name: String,
     help: String,
+    bounds: Arc<[f64]>,
+    kind: PhantomData<K>,
 }
 
-impl Family for StateGauge {
-    fn make(name: String, help: String, _labels: &[&str], _bounds: &[f64]) -> prometheus::Result<Self> {
-        Ok(Self { name, help })
+/// A gauge that says how something is.
+pub(super) type StateGauge = Written<OfGauges>;
+/// A counter of each target.
+pub(super) type TargetCounter = Written<OfCounters>;
+/// A histogram of each target.
+pub(super) type TargetHistogram = Written<OfHistograms>;
+
+/// What the series of a written family are.
+pub(super) trait Kind {
+    const TYPE: MetricType;
+}
+
+macro_rules! kinds {
+    ($($name:ident = $type:ident;)+) => {
+        $(#[derive(Debug, Clone)]
+        pub(super) enum $name {}
+        impl Kind for $name {
+            const TYPE: MetricType = MetricType::$type;
+        })+
+    };
+}
+
+kinds! {
+    OfGauges = GAUGE;
+    OfCounters = COUNTER;
+    OfHistograms = HISTOGRAM;
+}
+
+impl<K: Kind> Family for Written<K> {
+    fn make(name: String, help: String, _labels: &[&str], bounds: &[f64]) -> prometheus::Result<Self> {
+        Ok(Self { name, help, bounds: bounds.into(), kind: PhantomData })
     }
 
     fn register(&self, _registry: &Registry) -> prometheus::Result<()> {
-        Ok(()) // `collector` registers all state gauges together
+        Ok(()) // `collector` registers all written families together
     }
 }
 
-impl StateGauge {
+impl<K: Kind> Written<K> {
     /// What the registry wants to know of it.
     pub(super) fn description(&self) -> prometheus::Result<Desc> {
         Desc::new(self.name.clone(), self.help.clone(), Vec::new(), HashMap::new())
@@ -189,14 +223,47 @@ impl StateGauge {
         let mut family = MetricFamily::default();
         family.set_name(self.name.clone());
         family.set_help(self.help.clone());
-        family.set_field_type(MetricType::GAUGE);
+        family.set_field_type(K::TYPE);
         family.set_metric(series);
         family
     }
 }
 
-/// One series of a state gauge.
+impl TargetHistogram {
+    /// The upper bounds of its buckets.
+    pub(super) const fn bounds(&self) -> &Arc<[f64]> {
+        &self.bounds
+    }
+}
+
+/// One series of a gauge.
 pub(super) fn series(labels: &[(&str, &str)], value: f64) -> Metric {
+    let mut gauge = Gauge::default();
+    gauge.set_value(value);
+    let mut metric = labelled(labels);
+    metric.set_gauge(gauge);
+    metric
+}
+
+/// One series of a counter.
+#[expect(clippy::cast_precision_loss, reason = "exact up to 2^53, as Prometheus' own numbers are")]
+pub(super) fn counted(labels: &[(&str, &str)], count: u64) -> Metric {
+    let mut counter = Counter::default();
+    counter.set_value(count as f64);
+    let mut metric = labelled(labels);
+    metric.set_counter(counter);
+    metric
+}
+
+/// One series of a histogram.
+pub(super) fn timed(labels: &[(&str, &str)], durations: &Durations) -> Metric {
+    let mut metric = labelled(labels);
+    metric.set_histogram(durations.value());
+    metric
+}
+
+/// A series without its value.
+fn labelled(labels: &[(&str, &str)]) -> Metric {
     let mut pairs: Vec<LabelPair> = labels
         .iter()
         .map(|(name, value)| {
@@ -207,11 +274,7 @@ pub(super) fn series(labels: &[(&str, &str)], value: f64) -> Metric {
         })
         .collect();
     pairs.sort_by(|a, b| a.name().cmp(b.name()));
-    let mut gauge = Gauge::default();
-    gauge.set_value(value);
-    let mut metric = Metric::from_label(pairs);
-    metric.set_gauge(gauge);
-    metric
+    Metric::from_label(pairs)
 }
 
 /// Drops labels without a value. To Prometheus an empty label is an absent one; so `zone` is written for

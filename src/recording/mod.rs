@@ -1,13 +1,14 @@
 //! The sink: the only prometheus and hdrhistogram user, and the only place that names a metric.
 //!
 //! `families` holds every metric in one struct; `target_recorder` is what attempts write to; `windows` keeps
-//! recent latencies, `board` what people are shown; `collector` writes gauges of state at scrape time;
+//! recent latencies, `board` what people are shown; `collector` writes a target's series at scrape time;
 //! `counts` states the conservation law. `Recorder` joins them; `web` only reads.
 
 mod board;
 pub mod build;
 mod collector;
 mod counts;
+mod durations;
 mod families;
 mod series_count;
 mod spoke_recorder;
@@ -192,8 +193,9 @@ impl Recorder {
     /// the spoke is not announced either, everything of it.
     pub fn remove_target(&self, id: &TargetId) {
         let mut members = self.shared.members_mut();
-        let Some(recorder) = members.targets.remove(id) else { return };
-        recorder.remove();
+        if members.targets.remove(id).is_none() {
+            return;
+        }
         if let Some(spoke) = members.spokes.get_mut(&id.spoke) {
             spoke.targets = spoke.targets.saturating_sub(1);
             if spoke.targets == 0 {

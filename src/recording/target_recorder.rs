@@ -1,4 +1,4 @@
-//! One target's counters and memory, its metric children resolved once.
+//! One target's counters and memory: numbers only, which `collector` turns into series at scrape time.
 //!
 //! The calls of an attempt come in this order: `due`, then either `missed`, or `started` and `observed`, or
 //! (no permit) `observed` alone. All of them take one short lock of the target, so its books balance at
@@ -10,6 +10,7 @@ use crate::domain::outcome::{Outcome, Reason};
 use crate::domain::target::{Cadence, Target, TargetId};
 use crate::recording::board::{Board, Failure, KEPT_FAILURES_PER_TARGET, Last, push_bounded};
 use crate::recording::counts::{Counts, ResultCount};
+use crate::recording::durations::Durations;
 use crate::recording::families::Families;
 use crate::recording::locked;
 use crate::recording::spoke_recorder::SpokeRecorder;
@@ -24,14 +25,12 @@ use std::sync::{Arc, Mutex};
 /// codes cannot make more series: beyond this, a new code is counted as the first of its class (418 as 400).
 pub const RESULTS_PER_TARGET: usize = 100;
 
-/// The recorder of one target, its metric children resolved once.
+/// The recorder of one target.
 pub struct TargetRecorder {
     id: TargetId,
     families: Arc<Families>,
     board: Arc<Board>,
     spoke: Arc<SpokeRecorder>,
-    due: IntCounter,
-    missed: [IntCounter; MissCause::ALL.len()],
     retries: IntCounter,
     lag: Histogram,
     state: Mutex<State>,
@@ -39,11 +38,7 @@ pub struct TargetRecorder {
 
 struct State {
     target: Arc<Target>,
-    /// Set when the target is gone: attempts that end later must not bring its series back.
-    removed: bool,
-    results: Vec<(Option<u16>, Reason, IntCounter)>,
-    unexpected: Vec<(Reason, IntCounter)>,
-    durations: [Option<Histogram>; Outcome::ALL.len()],
+    books: Books,
     waiting: i64,
     in_flight: i64,
     retries: u64,
@@ -53,6 +48,54 @@ struct State {
     signed_header_bytes: Option<usize>,
     failures: VecDeque<Arc<Failure>>,
     window: Window,
+}
+
+/// What a target counts, by label set.
+#[derive(Default)]
+pub(super) struct Books {
+    pub(super) due: u64,
+    missed: [u64; MissCause::ALL.len()],
+    pub(super) results: Vec<(Option<u16>, Reason, u64)>,
+    pub(super) unexpected: Vec<(Reason, u64)>,
+    durations: [Option<Box<Durations>>; Outcome::ALL.len()],
+}
+
+impl Books {
+    pub(super) const fn missed_of(&self, cause: MissCause) -> u64 {
+        self.missed[cause as usize]
+    }
+
+    pub(super) fn durations_of(&self, outcome: Outcome) -> Option<&Durations> {
+        self.durations[outcome as usize].as_deref()
+    }
+
+    const fn miss(&mut self, cause: MissCause, count: u64) {
+        self.missed[cause as usize] += count;
+    }
+
+    /// Counts a result `times`; 0 makes its set known.
+    fn result(&mut self, code: Option<u16>, reason: Reason, times: u64) {
+        let mut code = code.filter(|code| (100..=599).contains(code));
+        let known =
+            |books: &Self, code| books.results.iter().position(|(c, r, _)| (*c, *r) == (code, reason));
+        let mut at = known(self, code);
+        if at.is_none() && self.results.len() >= RESULTS_PER_TARGET {
+            code = code.map(|code| code / 100 * 100);
+            at = known(self, code);
+        }
+        match at.and_then(|at| self.results.get_mut(at)) {
+            Some((_, _, count)) => *count += times,
+            None => self.results.push((code, reason, times)),
+        }
+    }
+
+    /// Counts an unexpected reason `times`; 0 makes its set known.
+    fn unexpected(&mut self, reason: Reason, times: u64) {
+        match self.unexpected.iter_mut().find(|(known, _)| *known == reason) {
+            Some((_, count)) => *count += times,
+            None => self.unexpected.push((reason, times)),
+        }
+    }
 }
 
 impl fmt::Debug for TargetRecorder {
@@ -70,7 +113,7 @@ impl TargetRecorder {
     /// `count` attempts became due at once: what the timetable says of arrivals it skips, before `missed`.
     pub fn due_many(&self, count: u64) {
         let mut state = locked(&self.state);
-        self.due.inc_by(count);
+        state.books.due += count;
         state.waiting = state.waiting.saturating_add_unsigned(count);
         self.families.in_flight.add(i64::try_from(count).unwrap_or(i64::MAX));
     }
@@ -78,7 +121,7 @@ impl TargetRecorder {
     /// `count` attempts that were counted as due were never made.
     pub fn missed(&self, cause: MissCause, count: u64) {
         let mut state = locked(&self.state);
-        self.missed_of(cause).inc_by(count);
+        state.books.miss(cause, count);
         state.waiting = state.waiting.saturating_sub_unsigned(count);
         self.families.in_flight.sub(i64::try_from(count).unwrap_or(i64::MAX));
     }
@@ -95,7 +138,7 @@ impl TargetRecorder {
     pub fn abandoned(&self, started: bool) {
         let mut state = locked(&self.state);
         self.left(&mut state, started);
-        self.missed_of(MissCause::Paused).inc();
+        state.books.miss(MissCause::Paused, 1);
     }
 
     /// An attempt that had `started` ended, or never got a permit (`started` is then `false`).
@@ -109,12 +152,12 @@ impl TargetRecorder {
         {
             let mut state = locked(&self.state);
             self.left(&mut state, started);
-            self.result(&mut state, seen.code, reason).inc();
+            state.books.result(seen.code, reason, 1);
             state.retries += u64::from(seen.retries);
             if let Some(took) = response_time {
-                if let Some(histogram) = self.duration(&mut state, reason.outcome()) {
-                    histogram.observe(took.as_secs_f64());
-                }
+                state.books.durations[reason.outcome() as usize]
+                    .get_or_insert_with(|| Box::new(Durations::new(self.families.duration.bounds())))
+                    .observe(took.as_secs_f64());
                 state.window.record(took);
             }
             if seen.signed_header_bytes.is_some() {
@@ -152,7 +195,7 @@ impl TargetRecorder {
     /// Everything counted so far, read at one moment.
     #[must_use]
     pub fn counts(&self) -> Counts {
-        self.counts_of(&locked(&self.state))
+        counts_of(&locked(&self.state))
     }
 
     /// What status shows of the target.
@@ -163,7 +206,7 @@ impl TargetRecorder {
             state.window.clone(),
             TargetStatus {
                 target: Arc::clone(&state.target),
-                counts: self.counts_of(&state),
+                counts: counts_of(&state),
                 last: state.last.as_deref().cloned(),
                 door: state.door.map(|(door, _)| door),
                 latency: None,
@@ -182,11 +225,7 @@ impl TargetRecorder {
         spoke: &Arc<SpokeRecorder>,
     ) -> Self {
         let id = target.id.clone();
-        let labels = labels(&id);
         let recorder = Self {
-            due: families.due.with_label_values(&labels),
-            missed: MissCause::ALL
-                .map(|cause| families.missed.with_label_values(&with(&labels, [cause.as_str()]))),
             retries: families.retries.with_label_values(&[id.spoke.as_str()]),
             lag: families.lag.with_label_values::<&str>(&[]),
             families: Arc::clone(families),
@@ -194,10 +233,7 @@ impl TargetRecorder {
             spoke: Arc::clone(spoke),
             state: Mutex::new(State {
                 target: Arc::clone(target),
-                removed: false,
-                results: Vec::new(),
-                unexpected: Vec::new(),
-                durations: [const { None }; Outcome::ALL.len()],
+                books: Books::default(),
                 waiting: 0,
                 in_flight: 0,
                 retries: 0,
@@ -209,7 +245,7 @@ impl TargetRecorder {
             }),
             id,
         };
-        recorder.begin_at_zero(&mut locked(&recorder.state));
+        begin_at_zero(&mut locked(&recorder.state));
         recorder
     }
 
@@ -233,30 +269,7 @@ impl TargetRecorder {
         if !same_question || std::mem::discriminant(&old.cadence) != std::mem::discriminant(&target.cadence) {
             state.window = window_for(target.cadence);
         }
-        self.begin_at_zero(&mut state);
-    }
-
-    /// Removes every series of the target; attempts still in flight end without bringing one back.
-    pub(super) fn remove(&self) {
-        let mut state = locked(&self.state);
-        state.removed = true;
-        let labels = labels(&self.id);
-        // An error only says that there was no such series.
-        let _absent = self.families.due.remove_label_values(&labels);
-        for cause in MissCause::ALL {
-            let _absent = self.families.missed.remove_label_values(&with(&labels, [cause.as_str()]));
-        }
-        for (code, reason, _) in &state.results {
-            let set = [&*code_text(*code), reason.outcome().as_str(), reason.as_str()];
-            let _absent = self.families.requests.remove_label_values(&with(&labels, set));
-        }
-        for (reason, _) in &state.unexpected {
-            let set = [reason.outcome().as_str(), reason.as_str()];
-            let _absent = self.families.unexpected.remove_label_values(&with(&labels, set));
-        }
-        for outcome in Outcome::ALL {
-            let _absent = self.families.duration.remove_label_values(&with(&labels, [outcome.as_str()]));
-        }
+        begin_at_zero(&mut state);
     }
 
     /// The target's labels.
@@ -264,22 +277,16 @@ impl TargetRecorder {
         &self.id
     }
 
-    /// Reads what the state gauges need, under the lock.
+    /// Reads what a scrape needs, under the lock.
     pub(super) fn read<T>(&self, reader: impl FnOnce(&StateView<'_>) -> T) -> T {
         let state = locked(&self.state);
         reader(&StateView {
             cadence: state.target.cadence,
+            books: &state.books,
             last: state.last.as_deref(),
             door: state.door,
             signed_header_bytes: state.signed_header_bytes,
         })
-    }
-
-    fn begin_at_zero(&self, state: &mut State) {
-        for (code, reason) in state.target.expectation.expected_results() {
-            self.result(state, Some(code), reason);
-        }
-        self.unexpected(state, Reason::UnexpectedStatus);
     }
 
     /// An attempt is no longer waiting or in flight.
@@ -304,7 +311,7 @@ impl TargetRecorder {
         }
         let failure = (!seen.verdict.expected).then(|| Arc::new(Failure::of(&self.id, &latest, seen)));
         if let Some(failure) = &failure {
-            self.unexpected(state, seen.verdict.reason).inc();
+            state.books.unexpected(seen.verdict.reason, 1);
             push_bounded(&mut state.failures, Arc::clone(failure), KEPT_FAILURES_PER_TARGET);
         }
         if !overtaken {
@@ -315,85 +322,34 @@ impl TargetRecorder {
         }
         failure
     }
+}
 
-    fn result(&self, state: &mut State, code: Option<u16>, reason: Reason) -> IntCounter {
-        let find = |state: &State, code| {
-            state.results.iter().find(|(c, r, _)| (*c, *r) == (code, reason)).map(|(_, _, n)| n.clone())
-        };
-        let mut code = code.filter(|code| (100..=599).contains(code));
-        if let Some(counter) = find(state, code) {
-            return counter;
-        }
-        if state.results.len() >= RESULTS_PER_TARGET {
-            code = code.map(|code| code / 100 * 100);
-            if let Some(counter) = find(state, code) {
-                return counter;
-            }
-        }
-        let set = [&*code_text(code), reason.outcome().as_str(), reason.as_str()];
-        let counter = if state.removed {
-            unlisted_counter()
-        } else {
-            self.families.requests.with_label_values(&with(&labels(&self.id), set))
-        };
-        state.results.push((code, reason, counter.clone()));
-        counter
+/// The sets that are known beforehand are there from the start.
+fn begin_at_zero(state: &mut State) {
+    for (code, reason) in state.target.expectation.expected_results() {
+        state.books.result(Some(code), reason, 0);
     }
+    state.books.unexpected(Reason::UnexpectedStatus, 0);
+}
 
-    fn unexpected(&self, state: &mut State, reason: Reason) -> IntCounter {
-        if let Some((_, counter)) = state.unexpected.iter().find(|(known, _)| *known == reason) {
-            return counter.clone();
-        }
-        let set = [reason.outcome().as_str(), reason.as_str()];
-        let counter = if state.removed {
-            unlisted_counter()
-        } else {
-            self.families.unexpected.with_label_values(&with(&labels(&self.id), set))
-        };
-        state.unexpected.push((reason, counter.clone()));
-        counter
-    }
-
-    /// The histogram of an outcome; `None` once the target is removed, since a series made now would be
-    /// that of a successor with the same labels, or of nobody.
-    fn duration<'a>(&self, state: &'a mut State, outcome: Outcome) -> Option<&'a Histogram> {
-        let slot = &mut state.durations[outcome as usize];
-        if slot.is_none() && !state.removed {
-            let values = with(&labels(&self.id), [outcome.as_str()]);
-            *slot = Some(self.families.duration.with_label_values(&values));
-        }
-        slot.as_ref()
-    }
-
-    fn missed_of(&self, cause: MissCause) -> &IntCounter {
-        let [overrun, overloaded, paused] = &self.missed;
-        match cause {
-            MissCause::Overrun => overrun,
-            MissCause::Overloaded => overloaded,
-            MissCause::Paused => paused,
-        }
-    }
-
-    fn counts_of(&self, state: &State) -> Counts {
-        let result = |(code, reason, n): &(_, _, IntCounter)| ResultCount {
-            code: *code,
-            reason: *reason,
-            count: n.get(),
-        };
-        Counts {
-            due: self.due.get(),
-            results: state.results.iter().map(result).collect(),
-            missed: MissCause::ALL.map(|cause| self.missed_of(cause).get()),
-            in_flight: state.in_flight,
-            waiting: state.waiting,
-            retries: state.retries,
-        }
+fn counts_of(state: &State) -> Counts {
+    let books = &state.books;
+    let result =
+        |(code, reason, count): &(_, _, u64)| ResultCount { code: *code, reason: *reason, count: *count };
+    Counts {
+        due: books.due,
+        results: books.results.iter().map(result).collect(),
+        missed: MissCause::ALL.map(|cause| books.missed_of(cause)),
+        in_flight: state.in_flight,
+        waiting: state.waiting,
+        retries: state.retries,
     }
 }
 
-/// What the state gauges read of a target.
+/// What a scrape reads of a target.
 pub(super) struct StateView<'a> {
     pub(super) cadence: Cadence,
+    pub(super) books: &'a Books,
     pub(super) last: Option<&'a Last>,
     pub(super) door: Option<(Door, Moment)>,
     pub(super) signed_header_bytes: Option<usize>,
@@ -411,18 +367,9 @@ pub(super) fn labels(id: &TargetId) -> [&str; 4] {
     [id.spoke.as_str(), id.api.as_str(), id.probe.as_str(), id.zone.as_ref().map_or("", |zone| zone.as_str())]
 }
 
-fn with<'a, const N: usize>(target: &[&'a str; 4], more: [&'a str; N]) -> Vec<&'a str> {
-    target.iter().copied().chain(more).collect()
-}
-
-fn code_text(code: Option<u16>) -> String {
+/// The `code` label.
+pub(super) fn code_text(code: Option<u16>) -> String {
     code.map_or_else(|| "none".to_owned(), |code| code.to_string())
-}
-
-/// A counter that no scrape sees, for attempts that end after their target was removed.
-#[expect(clippy::expect_used, reason = "name and help are constants")]
-fn unlisted_counter() -> IntCounter {
-    IntCounter::new("unlisted", "Not registered.").expect("constants")
 }
 
 #[cfg(test)]
