@@ -59,8 +59,16 @@ pub(crate) fn measure_closed_loop(effort: Effort) -> Vec<Figure> {
         };
         let per_second: Vec<f64> = batches.iter().map(|batch| batch.attempts / batch.seconds).collect();
         let cpu: Vec<f64> = batches.iter().map(|batch| batch.cpu / batch.attempts).collect();
+        let of_a_core: Vec<f64> = cpu.iter().map(|seconds| 1.0 / seconds).collect();
         figures.push(Figure::of(
-            &format!("attempts per second, {how}"),
+            &format!("attempts per second of a core, {how}"),
+            &of_a_core,
+            1.0,
+            "1/s",
+            "what one core makes when nobody takes it away: the inverse of the processor time below",
+        ));
+        figures.push(Figure::of(
+            &format!("attempts per second as measured, {how}"),
             &per_second,
             1.0,
             "1/s",

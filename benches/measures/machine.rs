@@ -4,13 +4,13 @@ use crate::process::Cores;
 use std::fs;
 use std::process::Command;
 
-/// The three load averages, as the kernel writes them.
+/// The three load averages, as the kernel writes them, apart by blanks.
 pub(crate) fn load_average() -> String {
     read("/proc/loadavg").split_whitespace().take(3).collect::<Vec<_>>().join(" ")
 }
 
-/// A sentence before the table.
-pub(crate) fn describe(cores: &Cores) -> String {
+/// What stands before the table. A load average beyond 1 before a part says that others worked as well.
+pub(crate) fn describe(cores: &Cores, loads: &[String]) -> String {
     let cpuinfo = read("/proc/cpuinfo");
     let count = cpuinfo.lines().filter(|line| line.starts_with("processor")).count();
     let model = value(&cpuinfo, "model name").unwrap_or_else(|| std::env::consts::ARCH.to_owned());
@@ -26,11 +26,11 @@ pub(crate) fn describe(cores: &Cores) -> String {
     let profile = if cfg!(debug_assertions) { "a DEBUG build: of no worth" } else { "optimised build" };
     format!(
         "Taken on {model}{mhz}, {count} cores, {:.1} GiB of memory, Linux {}, {rustc}, {profile}; {}. \
-         Load average at the end: {}.\n",
+         Load average over a minute: {}.\n",
         memory_kib / 1024.0 / 1024.0,
         kernel.trim(),
         cores.describe(),
-        load_average(),
+        loads.join(", "),
     )
 }
 

@@ -3,6 +3,8 @@
 //! `cargo bench` (or `./scripts/measure`) prints a table in Markdown, ready for the README, with the machine
 //! it was taken on. Each part runs in a process of its own, so that no part inherits another's heap; the client
 //! has one core for itself and the simulated hub another, where the machine has two and `taskset` is there.
+//! Cargo builds program and libraries with what tests need of them (tokio's clock that can be paused), so the
+//! released program is a little faster than what is measured here.
 //!
 //! ```text
 //! fleet    a simulated AWS and its configuration, for any number of targets
@@ -93,12 +95,14 @@ fn main() -> ExitCode {
         eprintln!("measures: there is no part `{unknown}`; there are {}", names.join(", "));
         return ExitCode::from(2);
     }
-    let mut figures = Vec::new();
+    let (mut figures, mut loads) = (Vec::new(), Vec::new());
     for part in PARTS {
         if !chosen.is_empty() && !chosen.iter().any(|name| part.name.starts_with(name)) {
             continue;
         }
-        eprintln!("measuring {} (load average {})", part.name, machine::load_average());
+        let load = machine::load_average();
+        eprintln!("measuring {} (load average {load})", part.name);
+        loads.push(format!("{} before {}", load.split(' ').next().unwrap_or("?"), part.name));
         match process::run_part(part.name, part.is_client, effort == Effort::Quick) {
             Ok(lines) => figures.extend(lines.lines().filter_map(Figure::from_line)),
             Err(problem) => {
@@ -107,7 +111,7 @@ fn main() -> ExitCode {
             }
         }
     }
-    println!("{}", machine::describe(&Cores::find()));
+    println!("{}", machine::describe(&Cores::find(), &loads));
     println!("{}", figure::table(&figures));
     if figures.iter().any(Figure::is_beyond_its_bound) { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }

@@ -163,7 +163,7 @@ fn classification(target: &Target, effort: Effort) -> [Figure; 2] {
             &time(&denied),
             MICROSECONDS,
             "µs",
-            "a denial of 760 characters: parsed, attributed to its policy, scrubbed, its body hashed if need be",
+            "a denial of 800 characters: parsed, attributed to the policy it names, scrubbed for log and status",
         ),
     ]
 }
