@@ -1,8 +1,11 @@
-//! The stop watch, and the way a short thing is timed: in batches, of which the median is told.
+//! The stop watch, and the way a computation is timed: by processor time, in batches of which the median is
+//! told. Others who work on the machine lengthen wall time at will, processor time only by what they push out
+//! of the caches.
 
 #![expect(clippy::disallowed_methods, reason = "a measurement reads the machine's clock")]
 
 use crate::Effort;
+use crate::process::own_thread_cpu_seconds;
 use std::time::{Duration, Instant};
 
 /// Wall time since a start.
@@ -19,14 +22,15 @@ impl StopWatch {
     }
 }
 
-/// The seconds that one call takes: one value per batch, each over enough calls to last some 50 ms.
+/// The seconds of processor time that one call takes: one value per batch, each over enough calls to last
+/// 100 ms, since the kernel's account may be a tick of 4 ms behind.
 pub(crate) fn per_call(effort: Effort, mut call: impl FnMut()) -> Vec<f64> {
-    let calls = calls_for(Duration::from_millis(50), &mut call);
+    let calls = calls_for(Duration::from_millis(100), &mut call);
     (0..effort.batches())
         .map(|_| {
-            let watch = StopWatch::start();
+            let before = own_thread_cpu_seconds();
             (0..calls).for_each(|_| call());
-            watch.elapsed().as_secs_f64() / f64::from(calls)
+            (own_thread_cpu_seconds() - before) / f64::from(calls)
         })
         .collect()
 }
@@ -43,7 +47,7 @@ fn calls_for(span: Duration, call: &mut impl FnMut()) -> u32 {
     }
 }
 
-/// The seconds that each of `times` calls takes.
+/// The seconds of wall time that each of `times` calls takes.
 pub(crate) fn each_call(times: usize, mut call: impl FnMut()) -> Vec<f64> {
     (0..times)
         .map(|_| {

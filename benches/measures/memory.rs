@@ -4,7 +4,7 @@
 //! connections in the figures, which the bound leaves out too.
 
 use crate::Effort;
-use crate::clock::each_call;
+use crate::clock::{each_call, per_call};
 use crate::figure::Figure;
 use crate::fleet::Fleet;
 use crate::process::{get, own_resident_bytes};
@@ -105,7 +105,7 @@ async fn run(fleet: Fleet, fills_rings: bool) -> (Arc<Recorder>, Weights) {
 fn scrape(recorder: &Arc<Recorder>, shown: &str, effort: Effort) -> Vec<Figure> {
     let times = effort.batches() * 2;
     let mut bytes = 0;
-    let encode = each_call(times, || bytes = recorder.encode_text().len());
+    let encode = per_call(effort, || bytes = recorder.encode_text().len());
     let address = serve(Arc::clone(recorder));
     let over_http = |path: &'static str| {
         let mut size = 0;
@@ -122,16 +122,28 @@ fn scrape(recorder: &Arc<Recorder>, shown: &str, effort: Effort) -> Vec<Figure> 
     let name = |what: &str| format!("{what}, {shown} targets");
     let every_ok = "every target as expected";
     vec![
-        Figure::of(&name("a scrape: encoding"), &encode, MILLISECONDS, "ms", every_ok),
+        Figure::of(
+            &name("a scrape: encoding"),
+            &encode,
+            MILLISECONDS,
+            "ms",
+            "processor time, every target as expected",
+        ),
         Figure::of(
             &name("a scrape: GET /metrics"),
             &metrics,
             MILLISECONDS,
             "ms",
-            "a new connection each time",
+            "wall time, over a new connection",
         ),
         Figure::of(&name("a scrape: size"), &[size(bytes)], 1.0, "MiB", every_ok),
-        Figure::of(&name("GET /api/v1/status"), &status, MILLISECONDS, "ms", "a new connection each time"),
+        Figure::of(
+            &name("GET /api/v1/status"),
+            &status,
+            MILLISECONDS,
+            "ms",
+            "wall time, over a new connection",
+        ),
         Figure::of(&name("GET /api/v1/status: size"), &[size(status_bytes)], 1.0, "MiB", every_ok),
     ]
 }

@@ -217,6 +217,12 @@ pub(crate) fn own_cpu_seconds() -> f64 {
     cpu_seconds("self")
 }
 
+/// The processor time of this thread, in seconds.
+pub(crate) fn own_thread_cpu_seconds() -> f64 {
+    let text = fs::read_to_string("/proc/thread-self/schedstat").expect("a kernel that counts");
+    text.split(' ').next().and_then(|text| text.parse::<f64>().ok()).expect("a number") / 1e9
+}
+
 /// The resident memory of this process in bytes.
 pub(crate) fn own_resident_bytes() -> f64 {
     resident_bytes("self")
