@@ -34,6 +34,9 @@ use std::time::Duration;
 const READ_LIMIT_BYTES: usize = 1024 * 1024;
 /// The longest head the real transport's HTTP library reads.
 const HEAD_LIMIT_BYTES: usize = 400 * 1024;
+/// What the real client of STS gives one try, and a call with all its tries.
+const STS_TRY: Duration = Duration::from_secs(3);
+const STS_CALL: Duration = Duration::from_secs(10);
 /// What a connection and a handshake take.
 const STEP: Duration = Duration::from_millis(1);
 
@@ -140,6 +143,10 @@ impl InMemory {
             session_token: credentials.session_token.as_ref().map(Secret::expose),
         };
         let reply = self.hub.respond_to_holder(&holder, &request, self.clock.wall());
+        if reply.fault == Some(WireFault::Hang) || reply.delay >= STS_TRY {
+            self.pause(STS_CALL).await;
+            return Err(failed("STS did not answer in time"));
+        }
         self.pause(reply.delay).await;
         let text = String::from_utf8_lossy(&reply.body).into_owned();
         match (reply.fault, reply.status) {

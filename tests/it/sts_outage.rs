@@ -60,6 +60,10 @@ async fn an_outage(change: impl Fn(&mut World, bool), result: &str) {
     let orders = stage.target("orders/orders/hello").counts;
     assert_eq!(orders.ended(), stage.count("orders/orders/hello", "none"));
 
+    // However long a call takes, nobody waits for it: what was due was made, or unsent at its due time.
+    for status in stage.recorder.snapshot().targets {
+        assert_eq!(status.counts.missed_total(), 0, "{}", status.target.id);
+    }
     // A capped backoff asks gently, and no more often for one role than for another.
     let calls = stage.seen.assume_role_calls();
     let asked = calls.iter().filter(|call| call.account == "012345678901").count();
@@ -70,6 +74,11 @@ async fn an_outage(change: impl Fn(&mut World, bool), result: &str) {
 #[tokio::test(start_paused = true)]
 async fn sts_is_down_across_the_end_of_a_session() {
     an_outage(|world, down| world.sts.fault = down.then_some(Fault::Wire(WireFault::Close)), "failed").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn sts_hangs_across_the_end_of_a_session() {
+    an_outage(|world, down| world.sts.fault = down.then_some(Fault::Wire(WireFault::Hang)), "failed").await;
 }
 
 #[tokio::test(start_paused = true)]
