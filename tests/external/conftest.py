@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from demonstration import Demonstration, watch_a_demo
 from processes import Launcher, free_port, http_get
 from simulated import Simulated, start_simulator
 from witness import Handler, Witness
@@ -95,6 +96,17 @@ def simulator(binary: Path, shared_launcher: Launcher) -> Simulated:
     return start_simulator(shared_launcher, binary)
 
 
+@pytest.fixture(scope="session")
+def demonstration(binary: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demonstration]:
+    """One `spokeprobe demo --for 20s --json`, scraped by a real Prometheus where there is one."""
+    programs = Launcher(tmp_path_factory.mktemp("demo"))
+    prometheus = shutil.which("prometheus", path=f"{TOOLS}{os.pathsep}{os.environ.get('PATH', '')}")
+    try:
+        yield watch_a_demo(programs, binary, Path(prometheus) if prometheus else None)
+    finally:
+        programs.end()
+
+
 @pytest.fixture(scope="module")
 def moto_url(shared_launcher: Launcher) -> str:
     """moto's server on a free port."""
@@ -110,8 +122,9 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo):
     report = yield
     if report.failed:
         for name, value in getattr(item, "funcargs", {}).items():
-            if isinstance(value, Launcher):
-                report.sections.append((f"programs of {name}", value.report()))
+            programs = getattr(value, "launcher", value)
+            if isinstance(programs, Launcher):
+                report.sections.append((f"programs of {name}", programs.report()))
     report.proves = (getattr(getattr(item, "function", None), "__doc__", None) or "says nothing").strip().splitlines()[0]
     return report
 

@@ -52,7 +52,9 @@ class Simulated:
     credentials_url: str
     credentials_token: str
     ca_file: Path
-    control_url: str
+    counts_url: str
+    config_file: Path | None
+    environment: dict[str, str]
 
     def hub_credentials(self) -> Credentials:
         """What a container's credentials endpoint hands out."""
@@ -113,15 +115,17 @@ class Simulated:
         return self.send(method, host, target, signed_headers(credentials, method, host, target, body, headers), body)
 
     def counts(self) -> dict:
-        with urllib.request.urlopen(f"{self.control_url}/counts", timeout=10) as answer:
+        with urllib.request.urlopen(self.counts_url, timeout=10) as answer:
             return json.load(answer)
 
 
 def start_simulator(launcher: Launcher, binary: Path, world: Path | None = None) -> Simulated:
     """Starts it on free ports and reads the environment that it prints for its clients."""
     options = ["--world", world] if world else []
+    # A folder for each: two simulators have two certificate authorities.
+    out = launcher.folder / f"hub-{len(launcher.programs)}"
     program = launcher.start(
-        "simulate", binary, "simulate", "--listen", "127.0.0.1:0", "--control", "127.0.0.1:0", "--json", *options
+        "simulate", binary, "simulate", "--control", "127.0.0.1:0", "--out", out, "--json", *options
     )
 
     def printed() -> dict | None:
@@ -132,11 +136,7 @@ def start_simulator(launcher: Launcher, binary: Path, world: Path | None = None)
 
     found = program.wait_for("the environment is printed", printed, 20)
     assert isinstance(found, dict)
-    return read_environment(program, found)
-
-
-def read_environment(program: Program, found: dict) -> Simulated:
-    host, _, port = found["endpoint"].rpartition("/")[2].rpartition(":")
+    host, _, port = found["endpoint_address"].rpartition(":")
     return Simulated(
         program,
         host,
@@ -146,4 +146,6 @@ def read_environment(program: Program, found: dict) -> Simulated:
         found["credentials_token"],
         Path(found["ca_file"]),
         found["control_url"],
+        Path(found["config_file"]) if found["config_file"] else None,
+        found["environment"],
     )
