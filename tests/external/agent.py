@@ -49,9 +49,16 @@ def configuration(
     }
 
 
+class PlainYaml(yaml.SafeDumper):
+    """Writes every value out: the agent reads no anchors and aliases."""
+
+    def ignore_aliases(self, data: object) -> bool:
+        return True
+
+
 def write_configuration(folder: Path, content: dict, name: str = "config.yaml") -> Path:
     path = folder / name
-    path.write_text(yaml.safe_dump(content, sort_keys=False))
+    path.write_text(yaml.dump(content, Dumper=PlainYaml, sort_keys=False))
     return path
 
 

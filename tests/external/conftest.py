@@ -121,10 +121,10 @@ def moto_url(shared_launcher: Launcher) -> str:
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo):
     report = yield
     if report.failed:
-        for name, value in getattr(item, "funcargs", {}).items():
-            programs = getattr(value, "launcher", value)
-            if isinstance(programs, Launcher):
-                report.sections.append((f"programs of {name}", programs.report()))
+        values = getattr(item, "funcargs", {}).values()
+        launchers = {id(found): found for value in values if isinstance(found := getattr(value, "launcher", value), Launcher)}
+        for programs in launchers.values():
+            report.sections.append((f"programs in {programs.folder.name}", programs.report()))
     report.proves = (getattr(getattr(item, "function", None), "__doc__", None) or "says nothing").strip().splitlines()[0]
     return report
 

@@ -61,11 +61,11 @@ class Program:
 
     @property
     def stdout(self) -> str:
-        return self.stdout_path.read_text(errors="replace")
+        return self.stdout_path.read_bytes().decode(errors="replace")
 
     @property
     def stderr(self) -> str:
-        return self.stderr_path.read_text(errors="replace")
+        return self.stderr_path.read_bytes().decode(errors="replace")
 
     @property
     def output(self) -> str:
