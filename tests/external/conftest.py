@@ -137,8 +137,10 @@ def pytest_terminal_summary(terminalreporter) -> None:
                 continue
             file, _, test = report.nodeid.partition("::")
             name = f"{Path(file).stem}: {test}"
-            proves = getattr(report, "proves", "")
-            terminalreporter.write_line(f"{word:8}{report.duration:6.1f} s  {name}\n{'':18}{proves}")
+            terminalreporter.write_line(f"{word:8}{report.duration:6.1f} s  {name}")
+            # What a test printed is a figure worth seeing, also when it passed.
+            for line in [getattr(report, "proves", ""), *report.capstdout.splitlines()[:3]]:
+                terminalreporter.write_line(f"{'':18}{line[:180]}")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

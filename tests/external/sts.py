@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import itertools
 import threading
+import time
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ class Issued:
     role_arn: str
     parameters: dict[str, str]
     credentials: Credentials
+    issued_at: float
 
 
 class Ledger:
@@ -36,7 +38,9 @@ class Ledger:
 
     def note(self, parameters: dict[str, str], credentials: Credentials) -> None:
         with self._lock:
-            self._by_key[credentials.access_key] = Issued(parameters["RoleArn"], parameters, credentials)
+            self._by_key[credentials.access_key] = Issued(
+                parameters["RoleArn"], parameters, credentials, time.time()
+            )
 
     def issued(self) -> list[Issued]:
         with self._lock:

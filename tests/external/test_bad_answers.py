@@ -57,6 +57,9 @@ def test_every_bad_answer_has_its_reason(binary: Path, launcher: Launcher, closi
     for name in ("polite", "idle-closed"):
         assert set(metrics.reasons(spoke=name)) == {"ok/none"}
         assert metrics.sum("up", spoke=name) == 1
+        # The spokes that hang and drip hold nobody up.
+        assert metrics.sum("missed_attempts_total", spoke=name) == 0
+        assert metrics.sum("request_duration_seconds_bucket", spoke=name, le="0.5") == metrics.sum("requests_total", spoke=name)
     assert set(metrics.reasons(spoke="odd-json")) == {"failed/unexpected_body"}
     assert metrics.sum("task_panics_total") == 0
     assert agent.page("/-/healthy")[0] == 200

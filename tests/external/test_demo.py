@@ -98,6 +98,17 @@ def test_each_layer_refuses(demonstration: Demonstration) -> None:
     assert results(demonstration.summary, "unsent").get("assume_role_denied")
 
 
+def test_the_rate_is_kept(demonstration: Demonstration) -> None:
+    """The probe with `rate: 10/s` became due ten times a second, and what an interval of 3 s makes due came too."""
+    targets = {(target["api"], target["probe"]): target for target in demonstration.summary["targets"]}
+    steady, hello = targets["hoot", "steady"], targets["hoot", "hello"]
+    # The first arrival waits for the first session and for its phase.
+    assert 0.85 * 10 * SECONDS <= steady["due"] <= 10 * SECONDS + 1, steady
+    assert (SECONDS // 3) - 1 <= hello["due"] <= SECONDS // 3 + 1, hello
+    assert steady["missed"] <= 0.02 * steady["due"], steady
+    print(f"{steady['due']} due in {SECONDS} s, p50 {steady['p50_seconds'] * 1000:.1f} ms, p99 {steady['p99_seconds'] * 1000:.1f} ms")
+
+
 def test_the_status_says_why(demonstration: Demonstration) -> None:
     """/api/v1/status carries the gateway's message and request ids of a refusal, and no secret of the simulator's."""
     text = json.dumps(demonstration.late_status)
