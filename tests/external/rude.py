@@ -112,7 +112,7 @@ def api_id(kind: str) -> str:
 
 
 class RudeEndpoint:
-    """Serves every kind, `polite` for all other apis, and the two that depend on a reused connection."""
+    """Serves every kind, `polite` for all other apis, and those that depend on a reused connection."""
 
     def __init__(self) -> None:
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
