@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from witness import error_answer, gateway_answer, read_request
+from witness import Answer, Recorded, error_answer, gateway_answer, read_request
 
 IDS = b"x-amzn-RequestId: 0f4c36f1-5a5b-4b7c-9f54-6f1f0d0c9a01\r\nx-amz-apigw-id: Yk1dFGhIDoEFrsA=\r\n"
 HUNDRED_MEGABYTES = 100 * 1024 * 1024
@@ -118,7 +118,6 @@ class RudeEndpoint:
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
         self.counts: dict[str, int] = {}
-        self.echo = ""
         threading.Thread(target=self._accept, daemon=True).start()
 
     def close(self) -> None:
@@ -160,13 +159,18 @@ class RudeEndpoint:
             except (OSError, EOFError, ValueError):
                 return
 
-    def _echo(self, request):
-        """A signature error that echoes everything signed, the session token too, as AWS does."""
-        lines = "\\n".join(f"{name}:{value}" for name, value in request.headers)
-        return error_answer(
-            403,
-            "InvalidSignatureException",
-            "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access "
-            "Key and signing method. Consult the service documentation for details.\n\nThe Canonical String for this "
-            f"request should have been\n'{request.method}\n{request.target}\n\n{lines}'\n",
-        )
+    def _echo(self, request: Recorded) -> Answer:
+        """Four ways of giving back what was sent, one after the other; the first is AWS's own."""
+        token, authorization = request.header("x-amz-security-token") or "", request.header("authorization") or ""
+        lines = "\n".join(f"{name.lower()}:{value}" for name, value in request.headers)
+        mismatch = "The request signature we calculated does not match the signature you provided."
+        way = self.counts["echosecret"] % 4
+        if way == 1:
+            canonical = f"The Canonical String for this request should have been\n'{request.method}\n{request.target}\n\n{lines}'"
+            return error_answer(403, "InvalidSignatureException", f"{mismatch}\n\n{canonical}\n")
+        if way == 2:
+            return error_answer(403, "InvalidSignatureException", f"{token} was not expected here")
+        if way == 3:
+            text = f"{authorization} not a valid key=value pair (missing equal-sign) in Authorization header"
+            return error_answer(403, "IncompleteSignatureException", text)
+        return gateway_answer({"message": f"{token} {lines}"}, 500)
