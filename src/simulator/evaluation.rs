@@ -40,6 +40,12 @@ impl Side {
     }
 }
 
+/// Whether the caller's role has a permissions boundary now.
+pub(crate) fn has_boundary(world: &World, issued: &Issued) -> bool {
+    let (account, name) = &issued.role;
+    world.role(account, name).is_some_and(|role| role.boundary.is_some())
+}
+
 /// A call through the endpoint. `aws:SourceIp` is left out on purpose: for a private API it is not the
 /// caller's address in the VPC, and policies that rely on it refuse real callers.
 pub(crate) fn invocation<'a>(world: &World, resource: &'a str) -> Request<'a> {

@@ -4,7 +4,7 @@
 //! "How API Gateway resource policies affect authorization workflow"): the signature, the endpoint policy,
 //! the web ACL, then the method's own authorization, its API key, throttling, the integration.
 
-use super::evaluation::{Side, invocation};
+use super::evaluation::{Side, has_boundary, invocation};
 use super::faults::apply_fault;
 use super::integration;
 use super::keys::{Issued, Keys};
@@ -58,8 +58,9 @@ enum Who<'a> {
 }
 
 impl Who<'_> {
-    fn caller(&self) -> Caller<'_> {
+    fn caller(&self, world: &World) -> Caller<'_> {
         match self {
+            Self::Session(issued) if has_boundary(world, issued) => Caller::Bounded(&issued.caller),
             Self::Session(issued) => Caller::Session(&issued.caller),
             _ => Caller::Anonymous,
         }
@@ -180,7 +181,7 @@ fn admit<'a, 's>(
     };
     let invocation = invocation(world, &arn);
     let endpoint_policy = world.endpoint.policy.as_ref().map(super::world::Document::policy);
-    check(policy::through_endpoint(endpoint_policy, who.caller(), &invocation))?;
+    check(policy::through_endpoint(endpoint_policy, who.caller(world), &invocation))?;
     // Before all policies of the API, as documented; whether also before the endpoint's is UNCONFIRMED.
     if site.api.waf_blocks {
         return Err(texts::FORBIDDEN);
@@ -195,7 +196,7 @@ fn admit<'a, 's>(
     };
     match (route.authorization, who) {
         (Authorization::None, _) => {
-            check(policy::invoke_without_authorization(resource_policy, who.caller(), &invocation))?;
+            check(policy::invoke_without_authorization(resource_policy, who.caller(world), &invocation))?;
         }
         (Authorization::Iam, Who::Session(issued)) => {
             let side = Side::of(world, issued);
@@ -217,7 +218,8 @@ fn admit<'a, 's>(
         }
         (Authorization::Iam, _) => return Err(texts::MISSING_TOKEN),
         (Authorization::Custom, _) => {
-            let decision = policy::invoke_without_authorization(resource_policy, who.caller(), &invocation);
+            let decision =
+                policy::invoke_without_authorization(resource_policy, who.caller(world), &invocation);
             // An explicit deny is looked for before the authorizer is asked; after it either may allow.
             if matches!(decision, Decision::Denied { explicit: true, .. }) || resource_policy.is_none() {
                 check(decision)?;

@@ -4,7 +4,7 @@
 //! findings in order here. Source: IAM user guide, "Policy evaluation logic".
 
 use super::document::{Effect, Policy, Principal, Principals, Selection, Statement};
-use super::matching::{Keys, action_fits, expand, resource_fits};
+use super::matching::{IncompleteArns, Keys, action_fits, expand, resource_fits};
 use super::{Caller, CallerPolicies, Decision, Layer, Request};
 
 /// What the policies of one layer say about one request.
@@ -64,7 +64,7 @@ impl<'a> View<'a> {
                 keys.set("aws:PrincipalAccount", vec!["anonymous".into()]);
                 keys.set("aws:PrincipalType", vec!["Anonymous".into()]);
             }
-            Caller::Session(session) => {
+            Caller::Session(session) | Caller::Bounded(session) => {
                 keys.set("aws:PrincipalArn", vec![session.role_arn.clone()]);
                 keys.set("aws:PrincipalAccount", vec![session.account.to_string()]);
                 keys.set("aws:PrincipalType", vec!["AssumedRole".into()]);
@@ -89,21 +89,28 @@ impl<'a> View<'a> {
 
     /// What a policy with principals (endpoint, resource, trust) says.
     pub(super) fn named(&self, policy: Option<&Policy>) -> Finding {
-        self.find(policy.as_slice(), |statement| self.grant(&statement.principals))
+        self.find(policy.as_slice(), IncompleteArns::NeedAStar, |statement| self.grant(&statement.principals))
     }
 
     /// What policies attached to the caller say. A statement with a principal has no place there, and never
     /// applies.
     pub(super) fn attached(&self, policies: &[&Policy]) -> Finding {
-        self.find(policies, |statement| (statement.principals == Principals::Absent).then_some(Grant::Role))
+        self.find(policies, IncompleteArns::Completed, |statement| {
+            (statement.principals == Principals::Absent).then_some(Grant::Role)
+        })
     }
 
-    fn find(&self, policies: &[&Policy], grant: impl Fn(&Statement) -> Option<Grant>) -> Finding {
+    fn find(
+        &self,
+        policies: &[&Policy],
+        incomplete: IncompleteArns,
+        grant: impl Fn(&Statement) -> Option<Grant>,
+    ) -> Finding {
         let mut finding = Finding::default();
         for policy in policies {
             for statement in &policy.statements {
                 let Some(grant) = grant(statement) else { continue };
-                if !self.applies(statement, policy.variables) {
+                if !self.applies(statement, policy.variables, incomplete) {
                     continue;
                 }
                 match statement.effect {
@@ -115,12 +122,12 @@ impl<'a> View<'a> {
         finding
     }
 
-    fn applies(&self, statement: &Statement, variables: bool) -> bool {
+    fn applies(&self, statement: &Statement, variables: bool, incomplete: IncompleteArns) -> bool {
         selected(&statement.actions, |pattern| action_fits(pattern, self.request.action))
             && statement.resources.as_ref().is_none_or(|resources| {
                 selected(resources, |pattern| {
                     expand(pattern, &self.keys, variables)
-                        .is_some_and(|tokens| resource_fits(&tokens, self.request.resource))
+                        .is_some_and(|tokens| resource_fits(&tokens, self.request.resource, incomplete))
                 })
             })
             && statement.conditions.iter().all(|condition| condition.holds(&self.keys, variables))
@@ -132,6 +139,8 @@ impl<'a> View<'a> {
             // A statement that names nobody is about nobody.
             Principals::Absent => None,
             Principals::Of(list) => list.iter().filter_map(|principal| self.names(principal)).max(),
+            // Whoever has a boundary is spared by no list.
+            Principals::AllBut(_) if matches!(self.caller, Caller::Bounded(_)) => Some(Grant::Everyone),
             Principals::AllBut(list) => {
                 let spared: Vec<Grant> = list.iter().filter_map(|principal| self.names(principal)).collect();
                 // A session is spared only where its account, its role and itself are all listed, or
@@ -145,16 +154,18 @@ impl<'a> View<'a> {
     }
 
     fn names(&self, principal: &Principal) -> Option<Grant> {
-        match (principal, self.caller) {
+        let session = match self.caller {
+            Caller::Session(session) | Caller::Bounded(session) => Some(session),
+            Caller::Anonymous => None,
+        };
+        match (principal, session) {
             (Principal::Everyone, _) => Some(Grant::Everyone),
-            (_, Caller::Anonymous) | (Principal::Nobody, _) => None,
-            (Principal::Account(account), Caller::Session(session)) => {
+            (_, None) | (Principal::Nobody, _) => None,
+            (Principal::Account(account), Some(session)) => {
                 (*account == session.account).then_some(Grant::Account)
             }
-            (Principal::Role(arn), Caller::Session(session)) => {
-                (*arn == session.role_arn).then_some(Grant::Role)
-            }
-            (Principal::Session(arn), Caller::Session(session)) => {
+            (Principal::Role(arn), Some(session)) => (*arn == session.role_arn).then_some(Grant::Role),
+            (Principal::Session(arn), Some(session)) => {
                 (*arn == session.session_arn).then_some(Grant::Session)
             }
         }

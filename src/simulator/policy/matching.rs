@@ -146,13 +146,25 @@ pub(super) fn arn_fits(pattern: &[Token], arn: &str) -> bool {
         && wanted.iter().zip(&given).all(|(pattern, part)| fits(pattern, part))
 }
 
+/// What a `Resource` with fewer than the six parts of an ARN stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum IncompleteArns {
+    /// Missing parts are wildcards: so in policies attached to a caller (IAM user guide, "IAM identifiers", on
+    /// incomplete ARNs in identity-based policies; that boundaries and service control policies are read alike
+    /// is DERIVED).
+    Completed,
+    /// Only a `*` at the very end stands for what is missing (IAM user guide, "Resource", on wildcards past the
+    /// colons); anything else fits nothing. So in policies that name principals, for which no page promises
+    /// completion.
+    NeedAStar,
+}
+
 /// Compares a `Resource` element with the ARN asked for.
 ///
-/// `*` alone is everything. An ARN with fewer than six parts is completed with wildcards (IAM user guide,
-/// "Resource", on incomplete ARNs). API Gateway's short form `execute-api:/STAGE/METHOD/PATH` stands for
+/// `*` alone is everything. API Gateway's short form `execute-api:/STAGE/METHOD/PATH` stands for
 /// the same path below any API id, since a policy is attached to one API (API Gateway developer guide,
 /// "Access policy language overview").
-pub(super) fn resource_fits(pattern: &[Token], arn: &str) -> bool {
+pub(super) fn resource_fits(pattern: &[Token], arn: &str, incomplete: IncompleteArns) -> bool {
     if pattern == [Token::Any] {
         return true;
     }
@@ -165,6 +177,9 @@ pub(super) fn resource_fits(pattern: &[Token], arn: &str) -> bool {
     let mut wanted = split_arn(pattern);
     if wanted.len() == 6 {
         return arn_fits(pattern, arn);
+    }
+    if incomplete == IncompleteArns::NeedAStar && pattern.last() != Some(&Token::Any) {
+        return false;
     }
     let given: Vec<&str> = arn.splitn(6, ':').collect();
     wanted.resize(6, &[Token::Any]);
@@ -227,7 +242,25 @@ mod tests {
             ("execute-api:/api/GET/*", true),
             ("execute-api:/api/POST/*", false),
         ] {
-            assert_eq!(resource_fits(&tokens(pattern), ARN), wanted, "{pattern}");
+            let found = resource_fits(&tokens(pattern), ARN, IncompleteArns::Completed);
+            assert_eq!(found, wanted, "{pattern}");
+        }
+    }
+
+    #[test]
+    fn an_incomplete_resource_needs_a_star_where_principals_are_named() {
+        for (pattern, wanted) in [
+            ("*", true),
+            (ARN, true),
+            ("arn:aws:execute-api:*", true),
+            ("arn:aws:execute-api:eu-west-1:*", true),
+            ("arn:aws:execute-api", false),
+            ("arn:aws:execute-api:eu-west-1:111122223333", false),
+            ("arn:aws:execute-api:*:111122223333", false),
+            ("execute-api:/api/GET/*", true),
+        ] {
+            let found = resource_fits(&tokens(pattern), ARN, IncompleteArns::NeedAStar);
+            assert_eq!(found, wanted, "{pattern}");
         }
     }
 
@@ -276,7 +309,7 @@ mod tests {
             if let Some(tokens) = expand(&pattern, &Keys::default(), true) {
                 fits(&tokens, &text);
                 arn_fits(&tokens, &text);
-                resource_fits(&tokens, &text);
+                resource_fits(&tokens, &text, IncompleteArns::NeedAStar);
             }
         }
     }

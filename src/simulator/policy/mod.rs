@@ -44,6 +44,9 @@ pub enum Caller<'a> {
     Anonymous,
     /// A signed one.
     Session(&'a CallerSession),
+    /// A signed one by a role that has a permissions boundary, whatever that says: `NotPrincipal` spares no
+    /// such caller (IAM user guide, "AWS JSON policy elements: NotPrincipal").
+    Bounded(&'a CallerSession),
 }
 
 /// The policies on the caller's own side.
@@ -57,6 +60,16 @@ pub struct CallerPolicies<'a> {
     pub session: Option<&'a Policy>,
     /// The service control policies over the role's account; empty means none apply.
     pub service_control: &'a [Policy],
+}
+
+impl CallerPolicies<'_> {
+    /// The session as the layers on the far side see it.
+    const fn caller<'s>(&self, session: &'s CallerSession) -> Caller<'s> {
+        match self.boundary {
+            None => Caller::Session(session),
+            Some(_) => Caller::Bounded(session),
+        }
+    }
 }
 
 /// What is asked for. The context holds network keys (`aws:SourceVpce`, …, `sts:ExternalId`); keys of the
@@ -127,7 +140,7 @@ pub fn invoke_with_iam(
     same_account: bool,
     request: &Request<'_>,
 ) -> Decision {
-    let view = View::new(request, Caller::Session(caller));
+    let view = View::new(request, policies.caller(caller));
     let side = CallerSide::new(&view, policies);
     together(&side, view.named(resource_policy), FarSide::Resource, same_account)
 }
@@ -160,7 +173,7 @@ pub fn assume_role(
     same_account: bool,
     request: &Request<'_>,
 ) -> Decision {
-    let view = View::new(request, Caller::Session(caller));
+    let view = View::new(request, policies.caller(caller));
     let side = CallerSide::new(&view, policies);
     together(&side, view.named(Some(trust)), FarSide::Trust, same_account)
 }

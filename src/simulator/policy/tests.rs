@@ -261,6 +261,44 @@ fn not_principal_spares_only_who_is_listed_in_full() {
 }
 
 #[test]
+fn not_principal_spares_nobody_who_has_a_boundary() {
+    let all = format!(r#""arn:aws:iam::222233334444:root","{ROLE}","{SESSION}","*""#);
+    let far = policy(&format!(
+        r#"{{"Effect":"Allow","Principal":"*","Action":"*","Resource":"*"}},
+           {{"Effect":"Deny","NotPrincipal":{{"AWS":[{all}]}},"Action":"*","Resource":"*"}}"#
+    ));
+    let caller = probe();
+    let boundary = policy(ALLOW_INVOKE);
+    let bounded = CallerPolicies { boundary: Some(&boundary), ..CallerPolicies::default() };
+    for (policies, wanted) in
+        [(CallerPolicies::default(), Decision::Allowed), (bounded, denied(Layer::Resource, true))]
+    {
+        assert_eq!(invoke_with_iam(&caller, policies, Some(&far), true, &invoke()), wanted);
+    }
+    let ask = |caller| through_endpoint(Some(&far), caller, &invoke());
+    assert_eq!(ask(Caller::Session(&caller)), Decision::Allowed);
+    assert_eq!(ask(Caller::Bounded(&caller)), denied(Layer::VpcEndpoint, true));
+}
+
+#[test]
+fn an_incomplete_resource_is_completed_only_on_the_callers_side() {
+    let incomplete = r#"{"Effect":"Allow","Action":"execute-api:Invoke","Resource":"arn:aws:execute-api"}"#;
+    let far = policy(&incomplete.replace(r#""Action""#, r#""Principal":"*","Action""#));
+    let own = [policy(incomplete)];
+    let policies = CallerPolicies { identity: &own, ..CallerPolicies::default() };
+    assert_eq!(invoke_with_iam(&probe(), policies, None, true, &invoke()), Decision::Allowed);
+    assert_eq!(
+        invoke_with_iam(&probe(), policies, Some(&far), false, &invoke()),
+        denied(Layer::Resource, false)
+    );
+    let caller = probe();
+    assert_eq!(
+        through_endpoint(Some(&far), Caller::Session(&caller), &invoke()),
+        denied(Layer::VpcEndpoint, false)
+    );
+}
+
+#[test]
 fn not_action_and_not_resource_are_everything_else() {
     let rest = policy(
         r#"{"Effect":"Allow","Principal":"*","NotAction":"execute-api:ManageConnections","NotResource":"execute-api:/api/DELETE/*"}"#,
