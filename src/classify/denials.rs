@@ -5,6 +5,7 @@
 //! by nothing that helps. Source: IAM user guide, "Troubleshoot access denied error messages". Of several
 //! policy types that refuse, AWS names only one, so a denial is the *first reported* blocker.
 
+use super::scrub::looks_like_token_in_arn;
 use crate::domain::outcome::Reason;
 
 /// What a text says.
@@ -92,6 +93,7 @@ fn policy_arn(text: &str) -> Option<String> {
     let [_, "iam" | "organizations", "", _, resource] = parts.as_slice() else { return None };
     let fits = resource.starts_with("policy/")
         && arn.len() <= ARN_BYTES_MAX
-        && arn.bytes().all(|byte| byte.is_ascii_alphanumeric() || b":/+=,.@_-*".contains(&byte));
+        && arn.bytes().all(|byte| byte.is_ascii_alphanumeric() || b":/+=,.@_-*".contains(&byte))
+        && !looks_like_token_in_arn(resource);
     fits.then(|| format!("arn:{arn}"))
 }

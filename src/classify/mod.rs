@@ -4,8 +4,8 @@
 //! `answer` reads the marks on an answer, `error_types` and `denials` hold the tables that give reasons,
 //! `expectation` compares with what was asked, and `scrub` cleans every text that is kept.
 //!
-//! The order is: marks of CloudFront, then headers renamed by the gateway, then the error type with its
-//! message, then the gateway's ids, then the status. What a text cannot decide gets a vague reason.
+//! The order is: marks of CloudFront, then the gateway's ids, then headers renamed by the gateway, then the
+//! error type with its message, then the status. What a text cannot decide gets a vague reason.
 
 mod answer;
 mod denials;
@@ -127,6 +127,11 @@ fn read(answer: &Answer<'_>, same_account: Option<bool>) -> Reading {
     if answer.has_cloudfront_marks() {
         return Reading::Stranger(Reason::NotPrivate);
     }
+    // The gateway puts an id on every answer, its refusals included, so an error type without one is somebody
+    // else's and proves neither a refusal nor a closed door.
+    if !answer.has_gateway_ids() {
+        return Reading::Stranger(Reason::NotApiGateway);
+    }
     let status = answer.response.status;
     // Where the integration answered, an error type is the integration's own and says nothing of the path.
     let integration_answered = answer.is_remapped();
@@ -139,10 +144,7 @@ fn read(answer: &Answer<'_>, same_account: Option<bool>) -> Reading {
             let denial = denials::read(denials::TYPES, message.as_deref(), same_account);
             return Reading::Gateway { reason: denial.reason, message, policy_arn: denial.policy_arn };
         }
-        // An unknown error type is read like none: by ids and status.
-    }
-    if !answer.has_gateway_ids() {
-        return Reading::Stranger(Reason::NotApiGateway);
+        // An unknown error type is read like none: by status.
     }
     Reading::Through(match status {
         // The gateway sends these three without an error type as well. What it sends for too many bytes of

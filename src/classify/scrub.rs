@@ -14,6 +14,12 @@ const READ_CHARS_MAX: usize = 4096;
 /// a sentence far fewer.
 const WORD_CHARS_MAX: usize = 28;
 const ARN_PART_CHARS_MAX: usize = 64;
+/// So many characters of base64 change between small, capital and digit about fourteen times; names in which
+/// each word has a capital do so less often.
+const OPAQUE_CHARS: usize = 24;
+const OPAQUE_CHANGES_MIN: usize = 9;
+/// How session tokens of STS begin (observed, not documented).
+const TOKEN_BEGINNINGS: &[&str] = &["IQoJ", "FwoG", "FQoG"];
 /// The longest label that AWS writes into the names of endpoints is 36 characters long.
 const HOST_LABEL_CHARS_MAX: usize = 36;
 
@@ -114,23 +120,66 @@ fn without_quotations(line: &str) -> String {
 /// A word in which whatever looks like a token, a hash or an access key is replaced.
 fn without_tokens(word: &str) -> String {
     let is_arn = word.contains("arn:");
-    // `/` belongs to base64 but also parts the segments of an ARN.
-    let joins = |character: char| {
-        let parts = ":,;()[]{}<>'\"`".contains(character) || (is_arn && character == '/');
-        !parts
-    };
-    let longest = if is_arn { ARN_PART_CHARS_MAX } else { WORD_CHARS_MAX };
+    let joins = |character: char| !":,;()[]{}<>'\"`".contains(character);
     let mut kept = String::with_capacity(word.len());
     let mut rest = word;
     while let Some(first) = rest.chars().next() {
         let end = rest.find(|character| joins(character) != joins(first)).unwrap_or(rest.len());
         let (run, after) = rest.split_at(end);
-        let is_key = ["AKIA", "ASIA"].iter().any(|start| run.contains(start)) && run.len() >= 16;
-        let is_opaque = run.chars().count() > longest && !is_host_name(run);
-        kept.push_str(if joins(first) && (is_key || is_opaque) { "***" } else { run });
+        kept.push_str(match is_arn {
+            _ if !joins(first) => run,
+            true if looks_like_token_in_arn(run) || has_endless_segment(run) => "***",
+            false if is_key(run) || is_too_long(run, WORD_CHARS_MAX) => "***",
+            _ => run,
+        });
         rest = after;
     }
     kept
+}
+
+fn is_key(run: &str) -> bool {
+    ["AKIA", "ASIA"].iter().any(|start| run.contains(start)) && run.len() >= 16
+}
+
+fn is_too_long(run: &str, longest: usize) -> bool {
+    run.chars().count() > longest && !is_host_name(run)
+}
+
+fn has_endless_segment(part: &str) -> bool {
+    part.split('/').any(|segment| is_too_long(segment, ARN_PART_CHARS_MAX))
+}
+
+/// True where a part of an ARN holds a token. Its segments may be as long as names may be, and `/` both parts
+/// them and belongs to base64, so length alone does not tell: the mixture of a few characters does.
+pub(super) fn looks_like_token_in_arn(part: &str) -> bool {
+    part.split('/').any(is_key)
+        || TOKEN_BEGINNINGS.iter().any(|start| part.contains(start))
+        || part.split(|character: char| !character.is_ascii_alphanumeric()).any(|run| {
+            without_made_up_end(run.as_bytes()).windows(OPAQUE_CHARS).any(|window| {
+                let count = |is: fn(&u8) -> bool| window.iter().filter(|byte| is(byte)).count();
+                let changes = window.windows(2).filter(|two| kind_of(two[0]) != kind_of(two[1])).count();
+                count(u8::is_ascii_lowercase) >= 4
+                    && count(u8::is_ascii_uppercase) >= 6
+                    && count(u8::is_ascii_digit) >= 1
+                    && changes >= OPAQUE_CHANGES_MIN
+            })
+        })
+}
+
+/// A name without the eight hexadecimal digits that the AWS CDK ends its names with.
+fn without_made_up_end(name: &[u8]) -> &[u8] {
+    match name.split_last_chunk::<8>() {
+        Some((start, end)) if end.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'A'..=b'F')) => start,
+        _ => name,
+    }
+}
+
+const fn kind_of(byte: u8) -> u8 {
+    match byte {
+        b'0'..=b'9' => 0,
+        b'A'..=b'Z' => 1,
+        _ => 2,
+    }
 }
 
 /// True for the names of regions and hosts, which are long and harmless. Tokens mix cases; hashes have no
@@ -155,6 +204,9 @@ mod tests {
             "User: arn:aws:sts::012345678901:assumed-role/spokeprobe/spokeprobe is not authorized to perform: \
              execute-api:Invoke on resource: arn:aws:execute-api:eu-west-1:********8901:a1b2c3d4e5/api/GET/ \
              because no identity-based policy allows the execute-api:Invoke action",
+            "User: arn:aws:sts::012345678901:assumed-role/Pay-ProbeFunctionServiceRole4F2A1B3C-1X2Y3Z4A5B6C7/run is not",
+            "arn:aws:iam::012345678901:role/OrganizationAccountAccessRoleForTheProbeOfPayments2026",
+            "arn:aws:organizations::111122223333:policy/o-a1b2c3d4e5/service_control_policy/p-0a1b2c3d",
             "Missing Authentication Token",
             "Signature expired: 20261121T190000Z is now earlier than 20261121T192000Z (20261121T192500Z - 5 min.)",
             "Credential should be scoped to a valid region, not 'us-east-1'.",
@@ -187,6 +239,9 @@ mod tests {
             format!("Authorization=AWS4-HMAC-SHA256 Credential=ASIAEXAMPLEEXAMPLE, Signature={TOKEN}"),
             format!("no marker but {TOKEN} there"),
             format!("in an ARN arn:aws:iam::012345678901:role/{}", "planted".repeat(12)),
+            format!("in a path arn:aws:execute-api:eu-west-1:********8901:a1b2c3d4e5/api/GET/x?token={TOKEN}"),
+            format!("in a path arn:aws:execute-api:::a/b{}", TOKEN.replace("IQoJ", "")),
+            "in an ARN arn:aws:iam::012345678901:role/ASIAPLANTEDPLANTED".to_owned(),
             "the key ASIAPLANTEDPLANTED is not known".to_owned(),
             "odd \"hunter2 planted\" quotation".to_owned(),
         ] {
@@ -206,8 +261,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_token_gets_out_wherever_it_stands(before in ".{0,200}", after in ".{0,200}", filler in 0usize..5000) {
-            let text = format!("{before} {} {TOKEN} {after}", "w ".repeat(filler));
+        fn no_token_gets_out_wherever_it_stands(
+            before in ".{0,200}",
+            after in ".{0,200}",
+            filler in 0usize..5000,
+            joint in proptest::sample::select(vec![" ", " arn:", " arn:aws:execute-api:::a/b/", " arn:aws:iam:::role/x="]),
+        ) {
+            let text = format!("{before} {}{joint}{TOKEN} {after}", "w ".repeat(filler));
             let kept = scrub(&text);
             prop_assert!(kept.chars().count() <= MESSAGE_CHARS_MAX);
             prop_assert!(!kept.contains("planted") && !kept.contains("IQoJ"), "{}", kept);
