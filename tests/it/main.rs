@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 mod addressing;
+mod answers;
 mod both_ways;
 mod cli;
 mod clock_skew;
