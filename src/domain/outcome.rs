@@ -157,7 +157,7 @@ reasons! {
     TooSlow = "too_slow" => Failed,
     /// Connected and written, but no whole answer in time.
     ResponseTimeout = "response_timeout" => Failed,
-    /// The answer bears no mark of API Gateway.
+    /// The answer bears no id of API Gateway.
     NotApiGateway = "not_api_gateway" => Failed,
     /// The answer came through CloudFront, not through the private path.
     NotPrivate = "not_private" => Failed,
