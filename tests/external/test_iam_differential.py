@@ -153,11 +153,10 @@ def explanation(case: Case, answer: Case) -> list[str]:
         if difference(case, other) is not None:
             continue
         used = [name] if name != "all" else [each for each in answer["without"] if each != "all"]
-        granted = "Match" in answer["plain"]["beyond"]["grants"] or name == "all"
-        same_account = case["caller_account"] == case["resource_account"]
-        if "session" in used and name != "all" and not (granted and same_account):
-            continue
-        return used
+        # The session policy may be left out only where the far side grants to everyone or to this very session.
+        granted = "Match" in other["beyond"]["grants"] and case["caller_account"] == case["resource_account"]
+        if "session" not in used or granted:
+            return used
     return []
 
 
