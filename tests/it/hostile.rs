@@ -211,7 +211,9 @@ async fn the_worst_is_named_and_no_secret_shows() {
         }
         assert!(!text.contains("<script>alert"), "{place}");
     }
-    assert!(shown[1].1.contains("signature_mismatch") && shown[3].1.contains("signature_mismatch"));
+    assert!(shown[1].1.contains("signature_mismatch"));
+    // Of the log no line is asked for here: whether a line's place in the code is switched on is shared by all
+    // tests of this process. The foreign tests scan the log of the built program.
 }
 
 #[tokio::test]
