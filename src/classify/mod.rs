@@ -11,6 +11,7 @@ mod answer;
 mod denials;
 mod error_types;
 mod expectation;
+pub mod narrowing;
 mod scrub;
 #[cfg(test)]
 mod tests;
