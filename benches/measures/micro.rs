@@ -134,6 +134,7 @@ fn denied_answer() -> Exchange {
 
 fn classified(exchange: &Exchange, target: &Target) -> Classified {
     let context = Context {
+        lesson: None,
         target,
         due: Moment::ZERO,
         same_account: Some(true),
@@ -171,7 +172,8 @@ fn classification(target: &Target, effort: Effort) -> [Figure; 2] {
 }
 
 fn observation(exchange: &Exchange, target: &Target) -> Observation {
-    let Classified { code, verdict, ids, body, clock_skew_seconds, truncated } = classified(exchange, target);
+    let Classified { code, verdict, ids, body, clock_skew_seconds, truncated, .. } =
+        classified(exchange, target);
     Observation {
         due: Moment::ZERO,
         sent: Some(exchange.sent),

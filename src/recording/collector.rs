@@ -5,8 +5,9 @@
 //! no target carries the text of its series about between scrapes.
 
 use crate::domain::name::Name;
-use crate::domain::observation::{Door, MissCause};
+use crate::domain::observation::{Door, MissCause, Twin};
 use crate::domain::outcome::Outcome;
+use crate::recording::diagnosis::{FaultPlace, FaultScope, KnownFault};
 use crate::recording::families::{Families, counted, series, timed};
 use crate::recording::target_recorder::{StateView, code_text, labels};
 use crate::recording::{IncludeStatus, Members, Shared, build, locked};
@@ -37,9 +38,11 @@ impl StateCollector {
             &f.header_bytes,
             &f.spoke_info,
             &f.include,
+            &f.fault,
+            &f.spoke_fault,
             &f.build_info,
         ];
-        let counters = [&f.due, &f.requests, &f.unexpected, &f.missed];
+        let counters = [&f.due, &f.requests, &f.unexpected, &f.missed, &f.twins];
         let descriptions = gauges
             .into_iter()
             .map(|gauge| gauge.description())
@@ -59,6 +62,7 @@ impl Collector for StateCollector {
         let members = self.shared.members();
         let mut families = target_families(&self.shared.families, &members);
         families.extend(spoke_families(&self.shared.families, &members));
+        families.extend(fault_families(&self.shared.families, &members, &self.shared.board.faults()));
         drop(members);
         let f = &self.shared.families;
         families.push(
@@ -78,6 +82,8 @@ fn target_families(f: &Families, members: &Members) -> Vec<MetricFamily> {
     let mut duration = vec![];
     let (mut up, mut last_outcome, mut last_attempt, mut interval) = (vec![], vec![], vec![], vec![]);
     let mut doors: BTreeMap<(Name, Name, Name), bool> = BTreeMap::new();
+    // The zones of a probe share these.
+    let mut twins: BTreeMap<(&Name, &Name, &Name, Twin), u64> = BTreeMap::new();
     let mut header_bytes: BTreeMap<&Name, usize> = BTreeMap::new();
     for recorder in members.targets.values() {
         let id = recorder.id();
@@ -103,6 +109,9 @@ fn target_families(f: &Families, members: &Members) -> Vec<MetricFamily> {
                 if let Some(durations) = books.durations_of(outcome) {
                     duration.push(timed(&with(target, [("outcome", outcome.as_str())]), durations));
                 }
+            }
+            for (twin, count) in Twin::ALL.into_iter().zip(books.twins).filter(|(_, count)| *count > 0) {
+                *twins.entry((&id.spoke, &id.api, &id.probe, twin)).or_insert(0) += count;
             }
             interval.push(series(&target, state.cadence.interval().as_secs_f64()));
             if let Some(last) = state.last {
@@ -131,6 +140,15 @@ fn target_families(f: &Families, members: &Members) -> Vec<MetricFamily> {
     };
     #[expect(clippy::cast_precision_loss, reason = "a request is far smaller than 2^52 bytes")]
     let bytes = |(spoke, bytes): (&Name, usize)| series(&[("spoke", spoke.as_str())], bytes as f64);
+    let twin = |((spoke, api, probe, twin), count): ((&Name, &Name, &Name, Twin), u64)| {
+        let labels = [
+            ("spoke", spoke.as_str()),
+            ("api", api.as_str()),
+            ("probe", probe.as_str()),
+            ("as", twin.as_str()),
+        ];
+        counted(&labels, count)
+    };
     vec![
         f.due.family(due),
         f.requests.family(requests),
@@ -141,6 +159,7 @@ fn target_families(f: &Families, members: &Members) -> Vec<MetricFamily> {
         f.last_outcome.family(last_outcome),
         f.last_attempt.family(last_attempt),
         f.interval.family(interval),
+        f.twins.family(twins.into_iter().map(twin).collect()),
         f.door_open.family(doors.into_iter().map(door).collect()),
         f.header_bytes.family(header_bytes.into_iter().map(bytes).collect()),
     ]
@@ -174,6 +193,18 @@ fn spoke_families(f: &Families, members: &Members) -> Vec<MetricFamily> {
         Some(series(&[("spoke", name.as_str())], epoch_seconds(end)))
     });
     vec![f.spoke_info.family(infos().map(info_series).collect()), f.expiry.family(expiry.collect())]
+}
+
+fn fault_families(f: &Families, members: &Members, faults: &[KnownFault]) -> Vec<MetricFamily> {
+    let at = |place: &FaultPlace| f64::from(faults.iter().any(|fault| fault.place == *place));
+    let shared = FaultScope::ALL
+        .map(|scope| series(&[("scope", scope.as_str())], at(&FaultPlace::Shared(scope))))
+        .to_vec();
+    let announced = members.spokes.iter().filter(|(_, spoke)| spoke.info.is_some());
+    let of_spokes = announced
+        .map(|(name, _)| series(&[("spoke", name.as_str())], at(&FaultPlace::Spoke(name.clone()))))
+        .collect();
+    vec![f.fault.family(shared), f.spoke_fault.family(of_spokes)]
 }
 
 fn epoch_seconds(at: SystemTime) -> f64 {

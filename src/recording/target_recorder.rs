@@ -4,12 +4,15 @@
 //! (no permit) `observed` alone. All of them take one short lock of the target, so its books balance at
 //! every moment, also for a reader; targets share no lock but a spoke's and the board's, held for a push.
 
+mod learnt;
+
 use crate::domain::moment::Moment;
-use crate::domain::observation::{Door, MissCause, Observation};
+use crate::domain::observation::{Door, MissCause, Observation, Twin};
 use crate::domain::outcome::{Outcome, Reason};
 use crate::domain::target::{Cadence, Target, TargetId};
 use crate::recording::board::{Board, Failure, KEPT_FAILURES_PER_TARGET, Last, push_bounded};
 use crate::recording::counts::{Counts, ResultCount};
+use crate::recording::diagnosis::{KnownDiagnosis, TwinCounts};
 use crate::recording::durations::Durations;
 use crate::recording::families::Families;
 use crate::recording::locked;
@@ -48,6 +51,8 @@ struct State {
     signed_header_bytes: Option<usize>,
     failures: VecDeque<Arc<Failure>>,
     window: Window,
+    diagnosis: Option<Box<KnownDiagnosis>>,
+    twins: TwinCounts,
 }
 
 /// What a target counts, by label set.
@@ -58,6 +63,8 @@ pub(super) struct Books {
     pub(super) results: Vec<(Option<u16>, Reason, u64)>,
     pub(super) unexpected: Vec<(Reason, u64)>,
     durations: [Option<Box<Durations>>; Outcome::ALL.len()],
+    /// Twin attempts, in the order of `Twin::ALL`.
+    pub(super) twins: [u64; Twin::ALL.len()],
 }
 
 impl Books {
@@ -211,6 +218,7 @@ impl TargetRecorder {
                 door: state.door.map(|(door, _)| door),
                 latency: None,
                 failures: state.failures.iter().rev().cloned().collect(),
+                diagnosis: state.diagnosis.as_deref().cloned(),
             },
         );
         drop(state); // sorting the samples keeps no attempt waiting
@@ -242,6 +250,8 @@ impl TargetRecorder {
                 signed_header_bytes: None,
                 failures: VecDeque::new(),
                 window: window_for(target.cadence),
+                diagnosis: None,
+                twins: TwinCounts::default(),
             }),
             id,
         };
@@ -264,6 +274,7 @@ impl TargetRecorder {
         if !same_question {
             state.last = None;
             state.door = None;
+            state.diagnosis = None;
             state.signed_header_bytes = None;
         }
         if !same_question || std::mem::discriminant(&old.cadence) != std::mem::discriminant(&target.cadence) {
@@ -343,6 +354,7 @@ fn counts_of(state: &State) -> Counts {
         in_flight: state.in_flight,
         waiting: state.waiting,
         retries: state.retries,
+        twins: state.twins,
     }
 }
 

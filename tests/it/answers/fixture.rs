@@ -138,6 +138,7 @@ pub(crate) fn judged(
     same_account: Option<bool>,
 ) -> Classified {
     let target = Target {
+        twins: false,
         id: TargetId {
             spoke: "payments".parse().unwrap(),
             api: "hoot".parse().unwrap(),
@@ -171,6 +172,7 @@ pub(crate) fn judged(
         result: answer,
     };
     let context = Context {
+        lesson: None,
         target: &target,
         due: Moment::from_origin(Duration::from_secs(10)),
         same_account,
