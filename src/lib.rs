@@ -20,6 +20,7 @@ pub mod transport;
 pub mod web;
 // Level 3 to 5: one attempt, many attempts
 pub mod attempt;
+pub mod isolation;
 pub mod pacing;
 // Level 6 and 7: from text to plan
 pub mod config;

@@ -7,7 +7,8 @@ use crate::domain::name::Name;
 use crate::domain::observation::Door;
 use crate::recording::families::{Families, series};
 use crate::recording::target_recorder::{StateView, labels};
-use crate::recording::{Members, Shared, build};
+use crate::recording::isolation::{PairName, PairState};
+use crate::recording::{Members, Shared, build, locked};
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::{Metric, MetricFamily};
 use std::collections::{BTreeMap, BTreeSet};
@@ -30,6 +31,8 @@ impl StateCollector {
             &f.last_attempt,
             &f.interval,
             &f.door_open,
+            &f.isolation_pairs,
+            &f.isolation_open,
             &f.expiry,
             &f.skew,
             &f.header_bytes,
@@ -55,6 +58,7 @@ impl Collector for StateCollector {
         families.push(
             f.skew.family(self.shared.board.skew_seconds().map(|s| series(&[], s)).into_iter().collect()),
         );
+        families.extend(isolation_families(f, &self.shared));
         let build = [("version", build::VERSION), ("revision", build::REVISION)];
         families.push(f.build_info.family(vec![series(&build, 1.0)]));
         families
@@ -128,6 +132,17 @@ fn spoke_families(f: &Families, members: &Members) -> Vec<MetricFamily> {
         Some(series(&[("spoke", name.as_str())], epoch_seconds(end)))
     });
     vec![f.spoke_info.family(infos().map(info_series).collect()), f.expiry.family(expiry.collect())]
+}
+
+fn isolation_families(f: &Families, shared: &Shared) -> Vec<MetricFamily> {
+    let isolation = locked(&shared.isolation).clone();
+    let Some((counts, open)) = isolation.map(|isolation| isolation.scraped()) else { return Vec::new() };
+    #[expect(clippy::cast_precision_loss, reason = "pairs are far fewer than 2^52")]
+    let pairs = PairState::ALL.map(|state| series(&[("state", state.as_str())], counts.of(state) as f64));
+    let open = open.iter().map(|PairName { from, spoke, api }| {
+        series(&[("from", from.as_str()), ("spoke", spoke.as_str()), ("api", api.as_str())], 1.0)
+    });
+    vec![f.isolation_pairs.family(pairs.into()), f.isolation_open.family(open.collect())]
 }
 
 fn epoch_seconds(at: SystemTime) -> f64 {

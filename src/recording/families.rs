@@ -71,6 +71,10 @@ families! {
     interval: StateGauge = "probe_interval_seconds" [];
     /// Of a guard: 1 if what must be refused was let in, 0 if it was refused, by the last evidence of any zone.
     door_open: StateGauge = "door_open" [];
+    /// Pairs of a spoke's role and an api of another spoke, by what is known of them.
+    isolation_pairs: StateGauge = "isolation_pairs" [];
+    /// Always 1; a role was let in at an api of another spoke. Only while it is.
+    isolation_open: StateGauge = "isolation_open" [];
     /// Seconds from due to sent, of all attempts that were sent.
     lag: HistogramVec = "schedule_lag_seconds" [] lag;
     /// Attempts that have their permit and have not ended.

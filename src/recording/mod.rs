@@ -9,6 +9,7 @@ pub mod build;
 mod collector;
 mod counts;
 mod families;
+mod isolation;
 mod series_count;
 mod spoke_recorder;
 mod status;
@@ -17,6 +18,10 @@ mod windows;
 
 pub use board::{CredentialsState, Failure, KEPT_FAILURES, KEPT_FAILURES_PER_TARGET, Last, Refusal};
 pub use counts::{Counts, Imbalance, ResultCount};
+pub use isolation::{
+    InconclusivePair, IsolationAttempts, IsolationCounts, IsolationRecorder, IsolationStatus, KEPT_INCONCLUSIVE,
+    LISTED_OPEN_PAIRS, OpenPair, PairName, PairState,
+};
 pub use status::{Snapshot, SpokeStatus, TargetStatus};
 pub use target_recorder::{RESULTS_PER_TARGET, TargetRecorder};
 pub use windows::{Percentiles, RING_SAMPLES};
@@ -91,6 +96,8 @@ struct Shared {
     families: Arc<Families>,
     board: Arc<Board>,
     members: RwLock<Members>,
+    /// While the plan asks for isolation.
+    isolation: Mutex<Option<Arc<IsolationRecorder>>>,
 }
 
 impl Shared {
@@ -134,6 +141,7 @@ impl Recorder {
             families: Arc::new(Families::new(&registry, &settings.buckets)),
             board: Arc::default(),
             members: RwLock::default(),
+            isolation: Mutex::default(),
         });
         // Both are there from the start: they have no labels whose values could be unknown.
         let _lag = shared.families.lag.with_label_values::<&str>(&[]);
@@ -216,6 +224,18 @@ impl Recorder {
         });
     }
 
+    /// Begins to record the isolation of spokes: so many pairs, all due, of these apis.
+    pub fn begin_isolation(
+        &self,
+        period: Duration,
+        pairs: u64,
+        apis: &[Arc<Target>],
+    ) -> Arc<IsolationRecorder> {
+        let isolation = Arc::new(IsolationRecorder::new(period, pairs, apis));
+        *locked(&self.shared.isolation) = Some(Arc::clone(&isolation));
+        isolation
+    }
+
     /// Counts a panic of a task.
     pub fn task_panicked(&self) {
         self.shared.families.panics.inc();
@@ -268,6 +288,7 @@ impl Recorder {
             in_flight: self.shared.families.in_flight.get(),
             clock_skew_seconds: self.shared.board.skew_seconds(),
             task_panics: self.shared.families.panics.get(),
+            isolation: locked(&self.shared.isolation).as_ref().map(|isolation| isolation.status()),
         }
     }
 

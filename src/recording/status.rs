@@ -5,6 +5,7 @@ use crate::domain::observation::Door;
 use crate::domain::target::{SpokeInfo, Target};
 use crate::recording::board::{CredentialsState, Failure, Last};
 use crate::recording::counts::Counts;
+use crate::recording::isolation::IsolationStatus;
 use crate::recording::windows::Percentiles;
 use std::sync::Arc;
 
@@ -23,6 +24,8 @@ pub struct Snapshot {
     pub clock_skew_seconds: Option<f64>,
     /// Panics of tasks since the start.
     pub task_panics: u64,
+    /// The isolation of spokes from each other, where it is checked.
+    pub isolation: Option<IsolationStatus>,
 }
 
 /// One spoke.

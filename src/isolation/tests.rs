@@ -1,0 +1,1 @@
+//! The driver over the simulated hub, under a paused clock.
