@@ -122,7 +122,9 @@ mod tests {
                 (_, judgement) => assert_eq!(judgement, Judgement::NoEvidence, "{reason}"),
             }
         }
-        for own_side in ["identity_policy", "session_policy", "permissions_boundary", "service_control_policy"] {
+        for own_side in
+            ["identity_policy", "session_policy", "permissions_boundary", "service_control_policy"]
+        {
             assert_eq!(judge(own_side.parse().unwrap()), Judgement::NotTried);
         }
     }

@@ -118,7 +118,9 @@ mod tests {
         let mut after = |reason| ledger.checked(0, reason).after;
         assert_eq!(after(Reason::ResourcePolicy), PairState::Closed);
         assert_eq!(after(Reason::None), PairState::Open);
-        for silent in [Reason::ConnectTimeout, Reason::Rate, Reason::CredentialsExpired, Reason::BackendStatus] {
+        for silent in
+            [Reason::ConnectTimeout, Reason::Rate, Reason::CredentialsExpired, Reason::BackendStatus]
+        {
             assert_eq!(after(silent), PairState::Open, "{silent}");
         }
         assert_eq!(after(Reason::ResourceOrIdentityPolicy), PairState::Inconclusive);

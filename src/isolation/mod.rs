@@ -149,10 +149,7 @@ impl Isolation {
             signer: Signer::Role(Arc::clone(&caller.session)),
             signer_account: Some(caller.role().account().clone()),
             // As a guard, so that any answer of 2xx counts as let in, whatever its body.
-            expectation: Expectation {
-                refusal: Some(ExpectedRefusal::AnyPolicy),
-                ..Expectation::default()
-            },
+            expectation: Expectation { refusal: Some(ExpectedRefusal::AnyPolicy), ..Expectation::default() },
             ..Target::clone(api)
         })
     }
@@ -184,7 +181,7 @@ impl<'a> Driver<'a> {
         Self {
             isolation,
             rounds: Rounds::new(order.len(), settings.round, settings.period, around.clock.now(), wall),
-            rechecks: Rechecks::new(settings.period),
+            rechecks: Rechecks::new(settings.period, settings.recheck_pace),
             ledger: Ledger::new(order.len()),
             waiting: VecDeque::new(),
             retry_at: Moment::ZERO,

@@ -48,8 +48,7 @@ impl Rounds {
         let pairs = u64::try_from(pairs).unwrap_or(u64::MAX);
         let round = round.max(Duration::from_millis(1));
         let into = remainder(wall_since_epoch, round);
-        let mut rounds =
-            Self { pairs, round, origin: now, before_origin: into, next: 0, stale_ahead: None };
+        let mut rounds = Self { pairs, round, origin: now, before_origin: into, next: 0, stale_ahead: None };
         if period < round {
             let valid = u128::from(pairs) * period.as_nanos() / round.as_nanos();
             rounds.stale_ahead = Some(pairs - u64::try_from(valid).unwrap_or(pairs).min(pairs));

@@ -19,6 +19,8 @@ pub struct Settings {
     pub period: Duration,
     /// How long a round over all pairs takes: the period, or longer where limits leave no room for it.
     pub round: Duration,
+    /// How far two tries of open doors are apart at least.
+    pub recheck_pace: Duration,
     /// The roles that call.
     pub callers: Vec<Caller>,
     /// Each api as the probe of its own spoke whose request is sent.

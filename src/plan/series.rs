@@ -20,6 +20,8 @@
 //! `assume_role_duration_seconds` (10 + 3), whose buckets are recording's own, `in_flight_requests`,
 //! `task_panics_total`, `clock_skew_seconds`, `build_info` and the `process_*` family (7).
 //!
+//! With `isolation` four states of `isolation_pairs`, at worst one `isolation_open` per pair up to a bound.
+//!
 //! Recording may not be asked, as it counts only what has happened; a test of the whole agent compares this
 //! with a real scrape.
 
@@ -28,6 +30,7 @@ use crate::domain::identity::Signer;
 use crate::domain::outcome::Outcome;
 use crate::domain::target::Target;
 use crate::plan::Plan;
+use crate::recording::{LISTED_OPEN_PAIRS, PairState};
 use std::collections::HashSet;
 
 /// Different results that one target shows at worst.
@@ -75,6 +78,10 @@ pub(super) fn count(plan: &Plan) -> SeriesCount {
         called_spokes(plan, |_| true) + called_spokes(plan, |target| target.signer != Signer::Anonymous);
     expected += called;
     worst += called;
+    if let Some(isolation) = &plan.isolation {
+        expected += PairState::ALL.len();
+        worst += PairState::ALL.len() + isolation.pairs.len().min(LISTED_OPEN_PAIRS);
+    }
     SeriesCount { expected, worst }
 }
 

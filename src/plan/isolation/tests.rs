@@ -1,0 +1,1 @@
+//! Which pairs there are, and how fast they can be gone through.
