@@ -2,6 +2,7 @@
 
 use crate::pacing::Pacing;
 use std::time::Duration;
+use tokio::task::JoinHandle;
 
 /// How long attempts in flight may take to end after the signal. ECS kills a task 30 s after SIGTERM by
 /// default; the agent promises to be gone within 10.
@@ -10,8 +11,15 @@ pub const DRAIN_DEADLINE: Duration = Duration::from_secs(8);
 /// How long the web server may take to close afterwards.
 pub(super) const WEB_DEADLINE: Duration = Duration::from_secs(1);
 
-pub(super) async fn within_deadline(pacing: &Pacing) {
-    if tokio::time::timeout(DRAIN_DEADLINE, pacing.drain()).await.is_err() {
+pub(super) async fn within_deadline(pacing: &Pacing, isolation: Option<JoinHandle<()>>) {
+    let all = async {
+        pacing.drain().await;
+        if let Some(isolation) = isolation {
+            // How it ended was looked at before; here only that it has.
+            drop(isolation.await);
+        }
+    };
+    if tokio::time::timeout(DRAIN_DEADLINE, all).await.is_err() {
         tracing::warn!(
             deadline_seconds = DRAIN_DEADLINE.as_secs(),
             "some attempts did not end in time and are left without a verdict"

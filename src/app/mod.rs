@@ -15,6 +15,7 @@ use crate::attempt::{Attempter, PreparedTarget, PreparingProblem};
 use crate::credentials::Store;
 use crate::domain::identity::Signer;
 use crate::domain::target::TargetId;
+use crate::isolation::{self, Isolation};
 use crate::pacing::{PacedTarget, Pacing, Permits};
 use crate::plan::Plan;
 use crate::recording::{Recorder, TargetRecorder};
@@ -35,6 +36,7 @@ pub struct App {
     known_signers: mpsc::UnboundedReceiver<Signer>,
     pacing: Pacing,
     targets: Vec<Arc<PacedTarget>>,
+    isolation: Option<Isolation>,
     seams: Seams,
 }
 
@@ -79,7 +81,7 @@ impl App {
         let attempter =
             Arc::new(Attempter::new(Arc::clone(&seams.transport), Arc::clone(&seams.clock), scope));
         let pacing = Pacing::new(
-            attempter,
+            Arc::clone(&attempter),
             Arc::clone(&recorder),
             Arc::clone(&seams.clock),
             Arc::clone(&seams.wait),
@@ -95,7 +97,20 @@ impl App {
                 .map_err(|problem| BuildProblem { target: target.id.clone(), problem })?;
             targets.push(pacing.pace(prepared, Arc::clone(&recorders[&target.id])));
         }
-        Ok(Self { recorder, store, known_signers, pacing, targets, seams })
+        let isolation = plan.isolation.clone().map(|settings| {
+            let around = isolation::Surroundings {
+                attempter,
+                store: Arc::clone(&store),
+                endpoint: plan.settings.endpoint.clone(),
+                recorder: Arc::clone(&recorder),
+                clock: Arc::clone(&seams.clock),
+                wait: Arc::clone(&seams.wait),
+            };
+            Isolation::new(settings, around, |api| Box::new(pacing.spare(&api.account)))
+                .map_err(|(target, problem)| BuildProblem { target, problem })
+        });
+        let isolation = isolation.transpose()?;
+        Ok(Self { recorder, store, known_signers, pacing, targets, isolation, seams })
     }
 
     /// What is counted and kept.
@@ -113,7 +128,7 @@ impl App {
         listener: Option<web::Listener>,
         shutdown: CancellationToken,
     ) -> Result<(), Stopped> {
-        let Self { recorder, store, known_signers, pacing, targets, seams } = self;
+        let Self { recorder, store, known_signers, pacing, targets, isolation, seams } = self;
         // The web server answers until the very end, so that the last scrape sees the drained counts.
         let web_shutdown = CancellationToken::new();
         let readiness = web::Readiness::new();
@@ -139,15 +154,17 @@ impl App {
                 }
             })
         };
+        let mut isolation = isolation
+            .map(|isolation| seams::spawn("isolation", isolation.run(store.all_asked(), shutdown.clone())));
         let pacing = Arc::new(pacing);
         let driver = {
             let (pacing, shutdown) = (Arc::clone(&pacing), shutdown.clone());
             seams::spawn("pacing", async move { pacing.run(targets, known_signers, shutdown).await })
         };
-        let result = until_stopped(driver, refresher, &shutdown).await;
+        let result = until_stopped(driver, refresher, isolation.as_mut(), &shutdown).await;
         shutdown.cancel();
         asked.abort();
-        drain::within_deadline(&pacing).await;
+        drain::within_deadline(&pacing, isolation).await;
         web_shutdown.cancel();
         if let Some(server) = server
             && tokio::time::timeout(drain::WEB_DEADLINE, server).await.is_err()
@@ -176,13 +193,22 @@ impl std::error::Error for Stopped {}
 async fn until_stopped(
     driver: JoinHandle<()>,
     refresher: JoinHandle<()>,
+    isolation: Option<&mut JoinHandle<()>>,
     shutdown: &CancellationToken,
 ) -> Result<(), Stopped> {
+    // Totals that nobody moves any more would be taken for a proof.
+    let isolation = async {
+        match isolation {
+            Some(isolation) => drop(isolation.await),
+            None => std::future::pending().await,
+        }
+    };
     let part = tokio::select! {
         biased;
         () = shutdown.cancelled() => return Ok(()),
         _ended = driver => "pacing",
         _ended = refresher => "credentials",
+        () = isolation => "isolation",
     };
     // Both also end because of the shutdown itself.
     if shutdown.is_cancelled() { Ok(()) } else { Err(Stopped { part }) }

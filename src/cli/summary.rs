@@ -3,6 +3,7 @@
 use super::output::{self, Colour, paint_result};
 use crate::domain::api::ApiName;
 use crate::domain::outcome::{Outcome, Reason};
+use crate::domain::target::Target;
 use crate::recording::{Recorder, TargetStatus};
 use crate::simulator::Counts;
 use serde_json::json;
@@ -41,10 +42,7 @@ impl Summary {
         let mut apis: BTreeMap<String, ApiBalance> = BTreeMap::new();
         for status in &snapshot.targets {
             let target = &status.target;
-            let id = match &target.api {
-                ApiName::Id { id, .. } => id.to_string(),
-                ApiName::Domain { domain, .. } => domain.to_string(),
-            };
+            let id = api_id(target);
             let api = apis.entry(id.clone()).or_insert_with(|| ApiBalance {
                 name: format!("{}/{}", target.id.spoke, target.id.api),
                 read: counted.of_api(&id),
@@ -64,6 +62,13 @@ impl Summary {
                     (Outcome::Unreachable, _) => {}
                     _ => api.sent += result.count,
                 }
+            }
+        }
+        // Checks of isolation are no attempts of any target, but the simulator counts them as well.
+        for checks in snapshot.isolation.iter().flat_map(|isolation| &isolation.attempts) {
+            if let Some(api) = apis.get_mut(&api_id(&checks.api)) {
+                api.sent += checks.answered;
+                api.perhaps_read += checks.cut_off + (checks.begun - checks.ended);
             }
         }
         Self {
@@ -128,6 +133,13 @@ impl Summary {
 
     fn totals(&self) -> (u64, u64) {
         (self.apis.iter().map(|api| api.sent).sum(), self.apis.iter().map(|api| api.read).sum())
+    }
+}
+
+fn api_id(target: &Target) -> String {
+    match &target.api {
+        ApiName::Id { id, .. } => id.to_string(),
+        ApiName::Domain { domain, .. } => domain.to_string(),
     }
 }
 

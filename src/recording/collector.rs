@@ -6,8 +6,8 @@
 use crate::domain::name::Name;
 use crate::domain::observation::Door;
 use crate::recording::families::{Families, series};
-use crate::recording::target_recorder::{StateView, labels};
 use crate::recording::isolation::{PairName, PairState};
+use crate::recording::target_recorder::{StateView, labels};
 use crate::recording::{Members, Shared, build, locked};
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::{Metric, MetricFamily};

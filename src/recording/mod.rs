@@ -19,8 +19,8 @@ mod windows;
 pub use board::{CredentialsState, Failure, KEPT_FAILURES, KEPT_FAILURES_PER_TARGET, Last, Refusal};
 pub use counts::{Counts, Imbalance, ResultCount};
 pub use isolation::{
-    InconclusivePair, IsolationAttempts, IsolationCounts, IsolationRecorder, IsolationStatus, KEPT_INCONCLUSIVE,
-    LISTED_OPEN_PAIRS, OpenPair, PairName, PairState,
+    InconclusivePair, IsolationAttempts, IsolationCounts, IsolationRecorder, IsolationStatus,
+    KEPT_INCONCLUSIVE, LISTED_OPEN_PAIRS, OpenPair, PairName, PairState,
 };
 pub use status::{Snapshot, SpokeStatus, TargetStatus};
 pub use target_recorder::{RESULTS_PER_TARGET, TargetRecorder};

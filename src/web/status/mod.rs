@@ -1,7 +1,11 @@
 //! What `GET /api/v1/status` answers: recording's picture of this moment, turned into views.
 
+mod isolation;
 mod view;
 
+pub use isolation::{
+    AttemptsView, InconclusiveView, IsolationView, OpenPairView, PairsView, ReasonCountView, SampleView,
+};
 pub use view::{
     AgentView, CadenceView, CountsView, CredentialsView, FailureView, LatencyView, MissedView, RefusalView,
     RequestIdsView, ResultView, SpokeView, StatusView, TargetView, TotalsView,
@@ -32,6 +36,7 @@ pub(super) fn view(state: &State) -> StatusView {
             task_panics: snapshot.task_panics,
         },
         totals: totals(&snapshot),
+        isolation: snapshot.isolation.as_ref().map(isolation::view),
         spokes: snapshot.spokes.iter().map(|spoke| spoke_view(spoke, now)).collect(),
         targets: snapshot.targets.iter().map(target_view).collect(),
         failures: snapshot.failures.iter().map(|failure| failure_view(failure)).collect(),
