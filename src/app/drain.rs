@@ -1,5 +1,6 @@
 //! The end of a run: the signals that ask for it, and the deadline it keeps.
 
+use crate::diagnosis::Diagnoser;
 use crate::pacing::Pacing;
 use std::time::Duration;
 use tokio::task::JoinHandle;
@@ -11,13 +12,21 @@ pub const DRAIN_DEADLINE: Duration = Duration::from_secs(8);
 /// How long the web server may take to close afterwards.
 pub(super) const WEB_DEADLINE: Duration = Duration::from_secs(1);
 
-pub(super) async fn within_deadline(pacing: &Pacing, isolation: Option<JoinHandle<()>>) {
-    let all = async {
-        pacing.drain().await;
+pub(super) async fn within_deadline(
+    pacing: &Pacing,
+    diagnoser: &Diagnoser,
+    isolation: Option<JoinHandle<()>>,
+) {
+    // Twins and checks end as well, so that both sides have counted the same; the attempts in flight begin no
+    // new twins once the diagnoser is closing.
+    let isolation = async {
         if let Some(isolation) = isolation {
             // How it ended was looked at before; here only that it has.
             drop(isolation.await);
         }
+    };
+    let all = async {
+        tokio::join!(pacing.drain(), diagnoser.drain(), isolation);
     };
     if tokio::time::timeout(DRAIN_DEADLINE, all).await.is_err() {
         tracing::warn!(

@@ -7,7 +7,7 @@ mod prepared;
 
 pub use prepared::{PreparedTarget, PreparingProblem};
 
-use crate::classify::{self, Classified};
+use crate::classify::{self, Classified, Lesson, Wording};
 use crate::credentials::{NoSession, Session};
 use crate::domain::moment::Moment;
 use crate::domain::observation::{Observation, RequestIds, Verdict};
@@ -31,6 +31,8 @@ pub struct Attempted {
     pub observation: Observation,
     /// The answer itself; `None` when nothing was sent.
     pub exchange: Option<Exchange>,
+    /// The wording of a refusal or failure that the gateway itself wrote.
+    pub wording: Option<Wording>,
 }
 
 impl Attempter {
@@ -47,12 +49,22 @@ impl Attempter {
 
     /// Makes one attempt and keeps the answer.
     pub async fn attempt_and_keep(&self, prepared: &PreparedTarget, due: Moment) -> Attempted {
+        self.attempt_informed(prepared, due, None).await
+    }
+
+    /// The same, judged with what an earlier diagnosis taught about the target's refusals.
+    pub async fn attempt_informed(
+        &self,
+        prepared: &PreparedTarget,
+        due: Moment,
+        lesson: Option<Lesson>,
+    ) -> Attempted {
         let target = prepared.target();
         let request = match self.signed(prepared) {
             Ok(request) => request,
             Err(Refused { reason, message }) => {
                 let observation = self.unsent(target, due, reason, message);
-                return Attempted { observation, exchange: None };
+                return Attempted { observation, exchange: None, wording: None };
             }
         };
         let header_bytes = request.header_value_bytes();
@@ -64,11 +76,13 @@ impl Attempter {
             same_account: prepared.same_account(),
             positive_control_ok: prepared.positive_control_ok(),
             received_at: self.clock.wall(),
+            lesson,
         };
         let classified = classify::classify(&exchange, &context);
         let signed_header_bytes = prepared.is_signed().then_some(header_bytes);
+        let wording = classified.wording;
         let observation = observation(due, &exchange, classified, &context, signed_header_bytes);
-        Attempted { observation, exchange: Some(exchange) }
+        Attempted { observation, exchange: Some(exchange), wording }
     }
 
     /// The observation of an attempt that was never sent.

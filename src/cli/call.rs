@@ -157,6 +157,7 @@ fn target(args: &CallArgs, plan: &Plan) -> Result<(Target, Option<RoleInUse>), S
         timeout: Duration::from_secs(args.timeout_seconds),
         fresh_connection: true,
         positive_control: None,
+        twins: false,
     };
     Ok((target, role))
 }

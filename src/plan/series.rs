@@ -13,12 +13,13 @@
 //! | `request_duration_seconds` | B + 3, of the one outcome | 5 × (B + 3), of the outcomes that were sent |
 //! | `up` `last_outcome` `last_attempt_timestamp_seconds` `probe_interval_seconds` | 4 | 4 |
 //!
-//! Per guard `door_open` (1, without a zone). Per spoke `spoke_info` (1). Per spoke with targets
+//! Per guard `door_open` (1, without a zone). Per spoke `spoke_info` and `spoke_fault` (2). Per spoke with targets
 //! `connection_retries_total` (1, there from the start); per spoke with signed targets `signed_header_bytes`
 //! (1). Per spoke whose role is in use `assume_role_total` (1; worst 4 results) and
 //! `credentials_expiry_timestamp_seconds` (1). For the agent: `schedule_lag_seconds` (15 + 3) and
 //! `assume_role_duration_seconds` (10 + 3), whose buckets are recording's own, `in_flight_requests`,
-//! `task_panics_total`, `clock_skew_seconds`, `build_info` and the `process_*` family (7).
+//! `task_panics_total`, `clock_skew_seconds`, `build_info`, `fault` (3 scopes) and the `process_*` family (7).
+//! `twin_attempts_total` is left out: only a probe with vague refusals has it, with two or three series.
 //!
 //! With `isolation` four states of `isolation_pairs`, at worst one `isolation_open` per pair up to a bound.
 //!
@@ -43,8 +44,8 @@ const GAUGES: usize = 4;
 const ASSUME_ROLE_RESULTS: usize = 4;
 /// `schedule_lag_seconds` has 15 buckets, `assume_role_duration_seconds` 10.
 const AGENT_HISTOGRAMS: usize = (15 + 3) + (10 + 3);
-/// `in_flight_requests`, `task_panics_total`, `clock_skew_seconds`, `build_info`.
-const AGENT_SINGLES: usize = 4;
+/// `in_flight_requests`, `task_panics_total`, `clock_skew_seconds`, `build_info`, three scopes of `fault`.
+const AGENT_SINGLES: usize = 7;
 /// `process_cpu_seconds_total`, `_open_fds`, `_max_fds`, `_virtual_memory_bytes`, `_resident_memory_bytes`,
 /// `_start_time_seconds`, `_threads`.
 const PROCESS: usize = 7;
@@ -70,9 +71,9 @@ pub(super) fn count(plan: &Plan) -> SeriesCount {
     let spokes = plan.spokes.len();
     let signing: usize = plan.roles.iter().map(|role| role.spokes.len()).sum();
     let doors = doors(plan);
-    // spoke_info, assume_role_total, credentials_expiry, door_open
-    expected += spokes + 2 * signing + doors;
-    worst += spokes + (ASSUME_ROLE_RESULTS + 1) * signing + doors;
+    // spoke_info, spoke_fault, assume_role_total, credentials_expiry, door_open
+    expected += 2 * spokes + 2 * signing + doors;
+    worst += 2 * spokes + (ASSUME_ROLE_RESULTS + 1) * signing + doors;
     // connection_retries_total, signed_header_bytes
     let called =
         called_spokes(plan, |_| true) + called_spokes(plan, |target| target.signer != Signer::Anonymous);

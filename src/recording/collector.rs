@@ -5,6 +5,7 @@
 
 use crate::domain::name::Name;
 use crate::domain::observation::Door;
+use crate::recording::diagnosis::{FaultPlace, FaultScope, KnownFault};
 use crate::recording::families::{Families, series};
 use crate::recording::isolation::{PairName, PairState};
 use crate::recording::target_recorder::{StateView, labels};
@@ -37,6 +38,8 @@ impl StateCollector {
             &f.skew,
             &f.header_bytes,
             &f.spoke_info,
+            &f.fault,
+            &f.spoke_fault,
             &f.build_info,
         ];
         let descriptions = gauges.into_iter().map(|gauge| gauge.description()).collect::<Result<_, _>>()?;
@@ -53,6 +56,7 @@ impl Collector for StateCollector {
         let members = self.shared.members();
         let mut families = target_families(&self.shared.families, &members);
         families.extend(spoke_families(&self.shared.families, &members));
+        families.extend(fault_families(&self.shared.families, &members, &self.shared.board.faults()));
         drop(members);
         let f = &self.shared.families;
         families.push(
@@ -143,6 +147,18 @@ fn isolation_families(f: &Families, shared: &Shared) -> Vec<MetricFamily> {
         series(&[("from", from.as_str()), ("spoke", spoke.as_str()), ("api", api.as_str())], 1.0)
     });
     vec![f.isolation_pairs.family(pairs.into()), f.isolation_open.family(open.collect())]
+}
+
+fn fault_families(f: &Families, members: &Members, faults: &[KnownFault]) -> Vec<MetricFamily> {
+    let at = |place: &FaultPlace| f64::from(faults.iter().any(|fault| fault.place == *place));
+    let shared = FaultScope::ALL
+        .map(|scope| series(&[("scope", scope.as_str())], at(&FaultPlace::Shared(scope))))
+        .to_vec();
+    let announced = members.spokes.iter().filter(|(_, spoke)| spoke.info.is_some());
+    let of_spokes = announced
+        .map(|(name, _)| series(&[("spoke", name.as_str())], at(&FaultPlace::Spoke(name.clone()))))
+        .collect();
+    vec![f.fault.family(shared), f.spoke_fault.family(of_spokes)]
 }
 
 fn epoch_seconds(at: SystemTime) -> f64 {

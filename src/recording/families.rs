@@ -71,6 +71,12 @@ families! {
     interval: StateGauge = "probe_interval_seconds" [];
     /// Of a guard: 1 if what must be refused was let in, 0 if it was refused, by the last evidence of any zone.
     door_open: StateGauge = "door_open" [];
+    /// Attempts made only to explain a vague refusal, by how they differ from the attempt they explain. They are in no other count.
+    twins: IntCounterVec = "twin_attempts_total" ["spoke" "api" "probe" "as"];
+    /// 1 while many spokes fail alike for one cause: the shared endpoint, STS, or the agent itself.
+    fault: StateGauge = "fault" [];
+    /// 1 while all probes of a spoke that want an answer fail alike.
+    spoke_fault: StateGauge = "spoke_fault" [];
     /// Pairs of a spoke's role and an api of another spoke, by what is known of them.
     isolation_pairs: StateGauge = "isolation_pairs" [];
     /// Always 1; a role was let in at an api of another spoke. Only while it is.

@@ -291,9 +291,9 @@ mod tests {
             samples(&recorder, "isolation"),
             [
                 r#"spokeprobe_isolation_pairs{state="closed"} 0"#,
-                r#"spokeprobe_isolation_pairs{state="open"} 0"#,
-                r#"spokeprobe_isolation_pairs{state="inconclusive"} 0"#,
                 r#"spokeprobe_isolation_pairs{state="due"} 3"#,
+                r#"spokeprobe_isolation_pairs{state="inconclusive"} 0"#,
+                r#"spokeprobe_isolation_pairs{state="open"} 0"#,
             ]
         );
         let let_in = seen(Reason::None, Some(200), SECOND, SECOND);

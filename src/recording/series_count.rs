@@ -11,12 +11,12 @@ use std::sync::Arc;
 const BESIDE_BUCKETS: usize = 3;
 /// Outcomes that a sent attempt can have; each has a histogram of its own per target.
 const SENT_OUTCOMES: usize = 5;
-/// `in_flight_requests`, `task_panics_total`, `clock_skew_seconds`, `build_info`.
-const OF_THE_AGENT: usize = 4;
+/// `in_flight_requests`, `task_panics_total`, `clock_skew_seconds`, `build_info`, three scopes of `fault`.
+const OF_THE_AGENT: usize = 7;
 /// The `process_*` family on Linux.
 const OF_THE_PROCESS: usize = 7;
-/// `spoke_info`, `credentials_expiry_timestamp_seconds`, `assume_role_total{result="ok"}`.
-const OF_A_SPOKE: usize = 3;
+/// `spoke_info`, `spoke_fault`, `credentials_expiry_timestamp_seconds`, `assume_role_total{result="ok"}`.
+const OF_A_SPOKE: usize = 4;
 /// `connection_retries_total` and `signed_header_bytes`.
 const OF_A_SPOKE_WITH_TARGETS: usize = 2;
 /// `due_attempts_total`, three causes of `missed_attempts_total`, `up`, `last_outcome`,

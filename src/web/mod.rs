@@ -19,9 +19,9 @@ mod status;
 pub use readiness::Readiness;
 pub use server::{BindError, Listener, bind, serve};
 pub use status::{
-    AgentView, AttemptsView, CadenceView, CountsView, CredentialsView, FailureView, InconclusiveView,
-    IsolationView, LatencyView, MissedView, OpenPairView, PairsView, ReasonCountView, RefusalView,
-    RequestIdsView, ResultView, SampleView, SpokeView, StatusView, TargetView, TotalsView,
+    AgentView, AttemptsView, CadenceView, CountsView, CredentialsView, DiagnosisView, FailureView, FaultView,
+    InconclusiveView, IsolationView, LatencyView, MissedView, OpenPairView, PairsView, ReasonCountView,
+    RefusalView, RequestIdsView, ResultView, SampleView, SpokeView, StatusView, TargetView, TotalsView,
 };
 
 use crate::recording::Recorder;

@@ -1,6 +1,6 @@
 //! The page at `/`: what the status API says, as one plain table, rendered here and without any script.
 
-use crate::web::status::{IsolationView, SpokeView, StatusView, TargetView};
+use crate::web::status::{FaultView, IsolationView, SpokeView, StatusView, TargetView};
 use std::fmt::Write as _;
 
 /// What the browser may load: nothing but the page's own style, known by its hash.
@@ -53,6 +53,7 @@ fn write_page(html: &mut String, status: &StatusView) -> std::fmt::Result {
         totals.waiting,
         totals.in_flight,
     )?;
+    write_faults(html, &status.faults)?;
     if let Some(isolation) = &status.isolation {
         write_isolation(html, isolation)?;
     }
@@ -108,13 +109,49 @@ fn write_isolation(html: &mut String, isolation: &IsolationView) -> std::fmt::Re
     Ok(())
 }
 
+fn write_faults(html: &mut String, faults: &[FaultView]) -> std::fmt::Result {
+    if faults.is_empty() {
+        return Ok(());
+    }
+    html.write_str(
+        "<h2>Shared faults</h2><table><thead><tr><th>of<th>cause<th>since<th>how many</tr></thead><tbody>",
+    )?;
+    for fault in faults.iter().take(ROWS) {
+        write!(
+            html,
+            "<tr><td>{}<td class=\"bad\">{}<td>{}<td>{}</tr>",
+            escape(fault.spoke.as_deref().unwrap_or(fault.scope)),
+            fault.cause,
+            shown(fault.since.as_deref()),
+            escape(&fault.detail),
+        )?;
+    }
+    html.write_str("</tbody></table>")
+}
+
+/// What twins taught, in a line.
+fn diagnosed(target: &TargetView) -> String {
+    let Some(diagnosis) = &target.diagnosis else { return String::new() };
+    let words = |all: &[&str]| all.join(", ").replace('_', " ");
+    format!(
+        "{}{}; suspects: {}",
+        diagnosis.reason,
+        if diagnosis.because.is_empty() {
+            String::new()
+        } else {
+            format!(", because {}", words(&diagnosis.because))
+        },
+        words(&diagnosis.suspects),
+    )
+}
+
 fn write_targets(html: &mut String, targets: &[TargetView]) -> std::fmt::Result {
     // What is wrong comes first; otherwise the order of the labels.
     let mut order: Vec<&TargetView> = targets.iter().collect();
     order.sort_by_key(|target| target.up != Some(false));
     html.write_str(
         "<h2>Targets</h2><table><thead><tr><th>target<th>as<th>state<th>outcome<th>code<th>door<th>since\
-         <th>streak<th>p50<th>p99<th>said</tr></thead><tbody>",
+         <th>streak<th>p50<th>p99<th>said<th>diagnosis</tr></thead><tbody>",
     )?;
     for target in order.iter().take(ROWS) {
         let (class, state) = match target.up {
@@ -134,7 +171,7 @@ fn write_targets(html: &mut String, targets: &[TargetView]) -> std::fmt::Result 
         write!(
             html,
             "<tr><td>{}/{}/{}{}<td>{}<td class=\"{class}\">{state}<td title=\"{}\">{}<td>{}<td{}>{}<td>{}<td>{}\
-             <td>{}<td>{}<td>{}</tr>",
+             <td>{}<td>{}<td>{}<td>{}</tr>",
             escape(&target.spoke),
             escape(&target.api),
             escape(&target.probe),
@@ -150,6 +187,7 @@ fn write_targets(html: &mut String, targets: &[TargetView]) -> std::fmt::Result 
             ms(target.latency.map(|l| l.p50_seconds)),
             ms(target.latency.map(|l| l.p99_seconds)),
             shown(target.message.as_deref()),
+            escape(&diagnosed(target)),
         )?;
     }
     html.write_str("</tbody></table>")?;
