@@ -101,7 +101,7 @@ impl Isolation {
     /// # Errors
     /// When an api cannot be addressed; a checked configuration does not get here.
     pub fn new(
-        settings: Settings,
+        mut settings: Settings,
         around: Surroundings,
         spare: impl Fn(&Target) -> Spare,
     ) -> Result<Self, (TargetId, PreparingProblem)> {
@@ -110,6 +110,8 @@ impl Isolation {
                 .map_err(|problem| (api.id.clone(), problem))?;
         }
         let order = settings.shuffled();
+        // From here on the order says the same.
+        settings.pairs = Vec::new();
         let pairs = u64::try_from(order.len()).unwrap_or(u64::MAX);
         let recorder = around.recorder.begin_isolation(settings.period, pairs, &settings.apis);
         let spare = settings.apis.iter().map(|api| spare(api)).collect();
