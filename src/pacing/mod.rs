@@ -182,7 +182,6 @@ impl Pacing {
 
     /// Asks for permits to an account for what may as well wait, such as checks of isolation: there are some
     /// only while all other traffic leaves plenty over. What is given holds them until it is dropped.
-    #[must_use]
     pub fn spare(&self, account: &AccountId) -> impl Fn() -> Option<Box<dyn Send>> + Send + Sync + 'static {
         let permits = self.permits.of(account);
         move || permits.spare().map(|permit| Box::new(permit) as Box<dyn Send>)
