@@ -4,7 +4,7 @@ use super::output::{self, Colour, paint_result};
 use crate::domain::api::ApiName;
 use crate::domain::outcome::{Outcome, Reason};
 use crate::domain::target::Target;
-use crate::recording::{Recorder, TargetStatus};
+use crate::recording::{IsolationStatus, PairState, Recorder, TargetStatus};
 use crate::simulator::Counts;
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -14,6 +14,7 @@ pub(super) struct Summary {
     targets: Vec<TargetStatus>,
     apis: Vec<ApiBalance>,
     imbalances: usize,
+    isolation: Option<IsolationStatus>,
 }
 
 /// The requests of one api, counted on both sides.
@@ -82,6 +83,7 @@ impl Summary {
             targets: snapshot.targets,
             apis: apis.into_values().collect(),
             imbalances: recorder.imbalances().len(),
+            isolation: snapshot.isolation,
         }
     }
 
@@ -114,6 +116,16 @@ impl Summary {
         if self.imbalances > 0 {
             text.push_str(&format!("\n  the books of {} targets do not balance", self.imbalances));
         }
+        if let Some(isolation) = &self.isolation {
+            let states =
+                PairState::ALL.map(|state| format!("{} {}", isolation.counts.of(state), state.as_str()));
+            text.push_str(&format!(
+                "\nIsolation: {} checks of {} pairs of a role and a foreign api: {}.",
+                checks(isolation),
+                isolation.counts.total(),
+                states.join(", "),
+            ));
+        }
         text
     }
 
@@ -126,6 +138,7 @@ impl Summary {
                 "agrees": self.agrees(),
                 "answered": sent,
                 "twins": self.twins(),
+                "isolation_checks": self.isolation.as_ref().map_or(0, checks),
                 "read_by_simulator": read,
                 "targets_out_of_balance": self.imbalances,
                 "apis": self.apis.iter().map(|api| json!({
@@ -147,6 +160,10 @@ impl Summary {
     fn totals(&self) -> (u64, u64) {
         (self.apis.iter().map(|api| api.sent).sum(), self.apis.iter().map(|api| api.read).sum())
     }
+}
+
+fn checks(isolation: &IsolationStatus) -> u64 {
+    isolation.attempts.iter().map(|api| api.begun).sum()
 }
 
 fn api_id(target: &Target) -> String {

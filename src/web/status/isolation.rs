@@ -164,3 +164,51 @@ pub(super) fn view(status: &IsolationStatus) -> IsolationView {
             .collect(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::outcome::Reason;
+    use crate::recording::examples::{recorder, seen, target};
+    use crate::recording::{IsolationCounts, PairName};
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    #[test]
+    fn the_view_tells_what_is_open_since_when_and_what_is_not_known_and_why() {
+        let second = Duration::from_secs(1);
+        let recorder = recorder();
+        let isolation = recorder.begin_isolation(second * 60, 9, &[Arc::new(target("payments/hoot/hello"))]);
+        let pair = |from: &str| PairName {
+            from: from.parse().unwrap(),
+            spoke: "payments".parse().unwrap(),
+            api: "hoot".parse().unwrap(),
+        };
+        isolation.begun(0);
+        isolation.ended(0, &seen(Reason::None, Some(200), second, second));
+        isolation.found_open(&pair("orders"), &seen(Reason::None, Some(200), second, second));
+        isolation.inconclusive(&pair("maps"), &seen(Reason::Dns, None, second, second));
+        isolation.inconclusive(&pair("crm"), &seen(Reason::IdentityPolicy, Some(403), second, second));
+        let mut counts = IsolationCounts {
+            inconclusive: vec![(Reason::IdentityPolicy, 1), (Reason::Dns, 3)],
+            ..Default::default()
+        };
+        for (state, pairs) in PairState::ALL.into_iter().zip([2, 1, 4, 2]) {
+            counts.add(state, pairs);
+        }
+        isolation.set_counts(counts);
+        let json = serde_json::to_value(view(&recorder.snapshot().isolation.unwrap())).unwrap();
+        assert_eq!(json["pairs"], serde_json::json!({"closed": 2, "open": 1, "inconclusive": 4, "due": 2}));
+        assert_eq!(
+            json["open"],
+            serde_json::json!([{
+                "from": "orders", "spoke": "payments", "api": "hoot", "code": 200,
+                "since": "2026-01-01T00:00:02.000Z", "last_seen": "2026-01-01T00:00:02.000Z",
+            }])
+        );
+        assert_eq!(json["inconclusive"]["reasons"][0]["reason"], "dns");
+        assert_eq!(json["inconclusive"]["sample"][0]["from"], "crm");
+        assert_eq!(json["attempts"][0]["answered"], 1);
+        assert_eq!(json["period_seconds"], 60.0);
+    }
+}
