@@ -189,10 +189,8 @@ mod tests {
         isolation.found_open(&pair("orders"), &seen(Reason::None, Some(200), second, second));
         isolation.inconclusive(&pair("maps"), &seen(Reason::Dns, None, second, second));
         isolation.inconclusive(&pair("crm"), &seen(Reason::IdentityPolicy, Some(403), second, second));
-        let mut counts = IsolationCounts {
-            inconclusive: vec![(Reason::IdentityPolicy, 1), (Reason::Dns, 3)],
-            ..Default::default()
-        };
+        let mut counts = IsolationCounts::default();
+        counts.inconclusive = vec![(Reason::IdentityPolicy, 1), (Reason::Dns, 3)];
         for (state, pairs) in PairState::ALL.into_iter().zip([2, 1, 4, 2]) {
             counts.add(state, pairs);
         }
