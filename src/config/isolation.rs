@@ -1,10 +1,12 @@
 //! The `isolation` section: whether every spoke's role is tried at every other spoke's apis, and how often.
 
 use crate::config::keys::{Key, Section, Shape};
-use crate::config::reader::{Place, Value};
+use crate::config::reader::{Context, Place, Value};
 use crate::config::shapes;
 use crate::domain::name::Name;
+use crate::yaml::nearest;
 use http::Method;
+use std::collections::HashSet;
 use std::time::Duration;
 
 /// The methods that may be sent: if a door is open, the request is really made at somebody else's api.
@@ -92,4 +94,16 @@ fn read_methods(value: &Value<'_>) -> Option<Vec<Method>> {
         .map(|item| Some(if item.word(&METHODS)? == "HEAD" { Method::HEAD } else { Method::GET }))
         .collect();
     methods.into_iter().collect()
+}
+
+/// Notes every spoke of `isolation` that nobody knows. While an included file is left out, its spokes are
+/// unknown through no fault of this list, and isolation does without them.
+pub(crate) fn refuse_unknown(context: &Context<'_>, isolation: Option<&Isolation>, names: &HashSet<String>) {
+    let Some(isolation) = isolation else { return };
+    let written = isolation.spokes.iter().flatten().zip(&isolation.spoke_places);
+    for (name, place) in written.filter(|(name, _)| !names.contains(name.as_str())) {
+        let hint = nearest(name.as_str(), names.iter().map(String::as_str));
+        let hint = hint.map(|word| format!("did you mean `{word}`?"));
+        context.note(place.problem("a spoke that is not known", "the name of a spoke", hint));
+    }
 }

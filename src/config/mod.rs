@@ -247,7 +247,7 @@ pub fn read(documents: &Documents, environment: Environment<'_>) -> Result<Confi
     names.extend(from_includes.collect::<Vec<_>>());
     let left_out = check_main_spokes(&context, &mut spokes, &names, !include_failures.is_empty());
     if include_failures.is_empty() {
-        refuse_unknown_names(&context, main.isolation.as_ref(), &names);
+        isolation::refuse_unknown(&context, main.isolation.as_ref(), &names);
     }
     spokes.extend(accepted.into_iter().flatten());
 
@@ -378,18 +378,6 @@ fn check_main_spokes(
         });
     }
     left_out
-}
-
-/// Notes every spoke of `isolation` that nobody knows. While an included file is left out, its spokes are
-/// unknown through no fault of this list, and isolation does without them.
-fn refuse_unknown_names(context: &Context<'_>, isolation: Option<&Isolation>, names: &HashSet<String>) {
-    let Some(isolation) = isolation else { return };
-    let written = isolation.spokes.iter().flatten().zip(&isolation.spoke_places);
-    for (name, place) in written.filter(|(name, _)| !names.contains(name.as_str())) {
-        let hint = yaml::nearest(name.as_str(), names.iter().map(String::as_str));
-        let hint = hint.map(|word| format!("did you mean `{word}`?"));
-        context.note(place.problem("a spoke that is not known", "the name of a spoke", hint));
-    }
 }
 
 /// The problem of a probe that signs as a spoke nobody knows.

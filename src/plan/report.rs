@@ -252,9 +252,9 @@ impl Report {
         }
         if let Some(isolation) = &self.isolation {
             line(format_args!(
-                "isolation        {} pairs of a role and a foreign api, {:.2}/s of the above; a round takes {}",
+                "isolation        {} pairs of a role and a foreign api, {} of the above; a round takes {}",
                 isolation.pairs,
-                isolation.requests_per_second.total,
+                slow_rate_text(isolation.requests_per_second.total),
                 duration_text(Duration::from_secs_f64(isolation.round_seconds.round())),
             ));
         }
@@ -285,6 +285,11 @@ impl Report {
         }
         text
     }
+}
+
+/// A few pairs a day would be 0.00 a second.
+fn slow_rate_text(per_second: f64) -> String {
+    if per_second < 0.1 { format!("{:.2}/h", per_second * 3_600.0) } else { format!("{per_second:.2}/s") }
 }
 
 /// The targets in columns.
