@@ -22,6 +22,7 @@ pub mod web;
 // Level 3 to 5: one attempt, what it taught, many attempts
 pub mod attempt;
 pub mod diagnosis;
+pub mod isolation;
 pub mod pacing;
 // Level 6 and 7: from text to plan
 pub mod config;

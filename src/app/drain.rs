@@ -3,6 +3,7 @@
 use crate::diagnosis::Diagnoser;
 use crate::pacing::Pacing;
 use std::time::Duration;
+use tokio::task::JoinHandle;
 
 /// How long attempts in flight may take to end after the signal. ECS kills a task 30 s after SIGTERM by
 /// default; the agent promises to be gone within 10.
@@ -11,13 +12,23 @@ pub const DRAIN_DEADLINE: Duration = Duration::from_secs(8);
 /// How long the web server may take to close afterwards.
 pub(super) const WEB_DEADLINE: Duration = Duration::from_secs(1);
 
-pub(super) async fn within_deadline(pacing: &Pacing, diagnoser: &Diagnoser) {
-    // Twins end as well, so that both sides have counted the same; the attempts in flight begin no new ones
-    // once the diagnoser is closing.
-    let both = async {
-        tokio::join!(pacing.drain(), diagnoser.drain());
+pub(super) async fn within_deadline(
+    pacing: &Pacing,
+    diagnoser: &Diagnoser,
+    isolation: Option<JoinHandle<()>>,
+) {
+    // Twins and checks end as well, so that both sides have counted the same; the attempts in flight begin no
+    // new twins once the diagnoser is closing.
+    let isolation = async {
+        if let Some(isolation) = isolation {
+            // How it ended was looked at before; here only that it has.
+            drop(isolation.await);
+        }
     };
-    if tokio::time::timeout(DRAIN_DEADLINE, both).await.is_err() {
+    let all = async {
+        tokio::join!(pacing.drain(), diagnoser.drain(), isolation);
+    };
+    if tokio::time::timeout(DRAIN_DEADLINE, all).await.is_err() {
         tracing::warn!(
             deadline_seconds = DRAIN_DEADLINE.as_secs(),
             "some attempts did not end in time and are left without a verdict"

@@ -16,6 +16,7 @@ use crate::credentials::Store;
 use crate::diagnosis::{self, Case, Diagnoser, shared_fate};
 use crate::domain::identity::Signer;
 use crate::domain::target::TargetId;
+use crate::isolation::{self, Isolation};
 use crate::pacing::{PacedTarget, Pacing, Permits};
 use crate::plan::{Included, Plan};
 use crate::recording::{IncludeStatus, Recorder, TargetRecorder};
@@ -37,6 +38,7 @@ pub struct App {
     diagnoser: Arc<Diagnoser>,
     pacing: Pacing,
     targets: Vec<Arc<PacedTarget>>,
+    isolation: Option<Isolation>,
     seams: Seams,
 }
 
@@ -95,7 +97,7 @@ impl App {
             Arc::clone(&seams.clock),
         ));
         let pacing = Pacing::new(
-            attempter,
+            Arc::clone(&attempter),
             Arc::clone(&diagnoser),
             Arc::clone(&recorder),
             Arc::clone(&seams.clock),
@@ -116,7 +118,20 @@ impl App {
             let case = Case::new(Arc::clone(target), Arc::clone(&recorder), kin);
             targets.push(pacing.pace(prepared, recorder, case));
         }
-        Ok(Self { recorder, store, known_signers, diagnoser, pacing, targets, seams })
+        let isolation = plan.isolation.clone().map(|settings| {
+            let around = isolation::Surroundings {
+                attempter,
+                store: Arc::clone(&store),
+                endpoint: plan.settings.endpoint.clone(),
+                recorder: Arc::clone(&recorder),
+                clock: Arc::clone(&seams.clock),
+                wait: Arc::clone(&seams.wait),
+            };
+            Isolation::new(settings, around, |api| Box::new(pacing.spare(&api.account)))
+                .map_err(|(target, problem)| BuildProblem { target, problem })
+        });
+        let isolation = isolation.transpose()?;
+        Ok(Self { recorder, store, known_signers, diagnoser, pacing, targets, isolation, seams })
     }
 
     /// What is counted and kept.
@@ -134,7 +149,7 @@ impl App {
         listener: Option<web::Listener>,
         shutdown: CancellationToken,
     ) -> Result<(), Stopped> {
-        let Self { recorder, store, known_signers, diagnoser, pacing, targets, seams } = self;
+        let Self { recorder, store, known_signers, diagnoser, pacing, targets, isolation, seams } = self;
         // The web server answers until the very end, so that the last scrape sees the drained counts.
         let web_shutdown = CancellationToken::new();
         let readiness = web::Readiness::new();
@@ -164,16 +179,18 @@ impl App {
                 }
             })
         };
+        let mut isolation = isolation
+            .map(|isolation| seams::spawn("isolation", isolation.run(store.all_asked(), shutdown.clone())));
         let pacing = Arc::new(pacing);
         let driver = {
             let (pacing, shutdown) = (Arc::clone(&pacing), shutdown.clone());
             seams::spawn("pacing", async move { pacing.run(targets, known_signers, shutdown).await })
         };
-        let result = until_stopped(driver, refresher, &shutdown).await;
+        let result = until_stopped(driver, refresher, isolation.as_mut(), &shutdown).await;
         shutdown.cancel();
         asked.abort();
         fate.abort();
-        drain::within_deadline(&pacing, &diagnoser).await;
+        drain::within_deadline(&pacing, &diagnoser, isolation).await;
         web_shutdown.cancel();
         if let Some(server) = server
             && tokio::time::timeout(drain::WEB_DEADLINE, server).await.is_err()
@@ -202,13 +219,22 @@ impl std::error::Error for Stopped {}
 async fn until_stopped(
     driver: JoinHandle<()>,
     refresher: JoinHandle<()>,
+    isolation: Option<&mut JoinHandle<()>>,
     shutdown: &CancellationToken,
 ) -> Result<(), Stopped> {
+    // Totals that nobody moves any more would be taken for a proof.
+    let isolation = async {
+        match isolation {
+            Some(isolation) => drop(isolation.await),
+            None => std::future::pending().await,
+        }
+    };
     let part = tokio::select! {
         biased;
         () = shutdown.cancelled() => return Ok(()),
         _ended = driver => "pacing",
         _ended = refresher => "credentials",
+        () = isolation => "isolation",
     };
     // Both also end because of the shutdown itself.
     if shutdown.is_cancelled() { Ok(()) } else { Err(Stopped { part }) }

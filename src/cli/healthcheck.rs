@@ -17,7 +17,7 @@ use std::time::Duration;
 Example (container image):
   HEALTHCHECK CMD [\"/spokeprobe\", \"healthcheck\"]")]
 pub(super) struct HealthcheckArgs {
-    /// The address the agent listens on (web.listen); 0.0.0.0 and [::] are asked through loopback
+    /// The address the agent listens on (web.listen); 0.0.0.0 and `[::]` are asked through loopback
     #[arg(
         long,
         value_name = "ADDRESS",

@@ -3,7 +3,8 @@
 use super::output::{self, Colour, paint_result};
 use crate::domain::api::ApiName;
 use crate::domain::outcome::{Outcome, Reason};
-use crate::recording::{Recorder, TargetStatus};
+use crate::domain::target::Target;
+use crate::recording::{IsolationStatus, PairState, Recorder, TargetStatus};
 use crate::simulator::Counts;
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -13,6 +14,7 @@ pub(super) struct Summary {
     targets: Vec<TargetStatus>,
     apis: Vec<ApiBalance>,
     imbalances: usize,
+    isolation: Option<IsolationStatus>,
 }
 
 /// The requests of one api, counted on both sides.
@@ -43,10 +45,7 @@ impl Summary {
         let mut apis: BTreeMap<String, ApiBalance> = BTreeMap::new();
         for status in &snapshot.targets {
             let target = &status.target;
-            let id = match &target.api {
-                ApiName::Id { id, .. } => id.to_string(),
-                ApiName::Domain { domain, .. } => domain.to_string(),
-            };
+            let id = api_id(target);
             let api = apis.entry(id.clone()).or_insert_with(|| ApiBalance {
                 name: format!("{}/{}", target.id.spoke, target.id.api),
                 read: counted.of_api(&id),
@@ -73,10 +72,18 @@ impl Summary {
                 }
             }
         }
+        // Checks of isolation are no attempts of any target, but the simulator counts them as well.
+        for checks in snapshot.isolation.iter().flat_map(|isolation| &isolation.attempts) {
+            if let Some(api) = apis.get_mut(&api_id(&checks.api)) {
+                api.sent += checks.answered;
+                api.perhaps_read += checks.cut_off + (checks.begun - checks.ended);
+            }
+        }
         Self {
             targets: snapshot.targets,
             apis: apis.into_values().collect(),
             imbalances: recorder.imbalances().len(),
+            isolation: snapshot.isolation,
         }
     }
 
@@ -109,6 +116,16 @@ impl Summary {
         if self.imbalances > 0 {
             text.push_str(&format!("\n  the books of {} targets do not balance", self.imbalances));
         }
+        if let Some(isolation) = &self.isolation {
+            let states =
+                PairState::ALL.map(|state| format!("{} {}", isolation.counts.of(state), state.as_str()));
+            text.push_str(&format!(
+                "\nIsolation: {} checks of {} pairs of a role and a foreign api: {}.",
+                checks(isolation),
+                isolation.counts.total(),
+                states.join(", "),
+            ));
+        }
         text
     }
 
@@ -121,6 +138,7 @@ impl Summary {
                 "agrees": self.agrees(),
                 "answered": sent,
                 "twins": self.twins(),
+                "isolation_checks": self.isolation.as_ref().map_or(0, checks),
                 "read_by_simulator": read,
                 "targets_out_of_balance": self.imbalances,
                 "apis": self.apis.iter().map(|api| json!({
@@ -141,6 +159,17 @@ impl Summary {
 
     fn totals(&self) -> (u64, u64) {
         (self.apis.iter().map(|api| api.sent).sum(), self.apis.iter().map(|api| api.read).sum())
+    }
+}
+
+fn checks(isolation: &IsolationStatus) -> u64 {
+    isolation.attempts.iter().map(|api| api.begun).sum()
+}
+
+fn api_id(target: &Target) -> String {
+    match &target.api {
+        ApiName::Id { id, .. } => id.to_string(),
+        ApiName::Domain { domain, .. } => domain.to_string(),
     }
 }
 

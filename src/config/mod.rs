@@ -11,6 +11,7 @@ mod environment;
 mod expect;
 mod hub;
 mod include;
+mod isolation;
 mod keys;
 pub mod path;
 mod probe;
@@ -29,6 +30,7 @@ pub use api::Api;
 pub use defaults::{Defaults, Limits};
 pub use hub::{Endpoint, Hub, Organization};
 pub use include::Include;
+pub use isolation::Isolation;
 pub use probe::Probe;
 pub use reader::Place;
 pub use request::{METHODS, is_reserved_header, request_line};
@@ -60,6 +62,12 @@ pub(crate) static MAIN: Section = Section {
         Key::optional("metrics", Shape::Section(&web::METRICS), "", "Metrics."),
         Key::optional("defaults", Shape::Section(&defaults::DEFAULTS), "", "What spokes and probes inherit."),
         Key::optional("limits", Shape::Section(&defaults::LIMITS), "", "What the agent never exceeds."),
+        Key::optional(
+            "isolation",
+            Shape::Section(&isolation::ISOLATION),
+            "",
+            "Tries the role of every spoke at the apis of every other spoke.",
+        ),
         Key::optional("spokes", Shape::List(&Shape::Section(&spoke::SPOKE)), "", "The spokes."),
         Key::optional(
             "include",
@@ -68,7 +76,7 @@ pub(crate) static MAIN: Section = Section {
             "Further files with spokes, relative to this one.",
         ),
     ],
-    later: &["isolation", "loads", "load", "members"],
+    later: &["loads", "load", "members"],
 };
 
 /// A file as a tree with places.
@@ -144,6 +152,8 @@ pub struct Config {
     pub spokes: Vec<Spoke>,
     /// All included files, those that were left out too.
     pub included_files: Vec<String>,
+    /// Whether and how roles are tried at foreign apis.
+    pub isolation: Option<Isolation>,
     /// Included files that were left out, with their problems.
     pub include_failures: Vec<IncludeFailure>,
     /// Probes that were left out because they need a spoke of a file that was left out.
@@ -238,6 +248,9 @@ pub fn read(documents: &Documents, environment: Environment<'_>) -> Result<Confi
     let from_includes = accepted.iter().flatten().map(|spoke| spoke.name.to_string());
     names.extend(from_includes.collect::<Vec<_>>());
     let left_out = check_main_spokes(&context, &mut spokes, &names, !include_failures.is_empty());
+    if include_failures.is_empty() {
+        isolation::refuse_unknown(&context, main.isolation.as_ref(), &names);
+    }
     spokes.extend(accepted.into_iter().flatten());
 
     let place = Value::root(&context, &documents.main.tree).place();
@@ -250,6 +263,7 @@ pub fn read(documents: &Documents, environment: Environment<'_>) -> Result<Confi
             limits: main.limits,
             spokes,
             included_files: documents.included.iter().map(|included| included.file.clone()).collect(),
+            isolation: main.isolation,
             include_failures,
             left_out,
             place,
@@ -269,6 +283,7 @@ struct Main {
     defaults: Defaults,
     limits: Limits,
     spokes: Vec<Spoke>,
+    isolation: Option<Isolation>,
 }
 
 fn read_main(context: &Context<'_>, document: &Document, files: FileReader<'_>) -> Main {
@@ -280,6 +295,7 @@ fn read_main(context: &Context<'_>, document: &Document, files: FileReader<'_>) 
     let buckets = get("metrics").and_then(|v| web::read_buckets(&v));
     let defaults = get("defaults").and_then(|v| defaults::read(&v)).unwrap_or_default();
     let limits = get("limits").and_then(|v| defaults::read_limits(&v)).unwrap_or_default();
+    let isolation = get("isolation").and_then(|v| isolation::read(&v));
     if let Some(include) = get("include") {
         // `sources` has followed them; here only the problems count.
         drop(include::read(&include));
@@ -294,7 +310,7 @@ fn read_main(context: &Context<'_>, document: &Document, files: FileReader<'_>) 
     let spokes = get("spokes").map(|v| spoke::read_all(&v, &around)).unwrap_or_default();
     surroundings::refuse_repeated(&root, spokes.iter().map(|spoke| (&spoke.name, &spoke.place)), "spoke");
     let buckets = buckets.unwrap_or_else(|| DEFAULT_BUCKETS.to_vec());
-    Main { hub, web, buckets, defaults, limits, spokes }
+    Main { hub, web, buckets, defaults, limits, spokes, isolation }
 }
 
 fn read_included(

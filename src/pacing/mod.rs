@@ -11,6 +11,7 @@ pub use permits::Permits;
 
 use crate::attempt::{Attempter, PreparedTarget};
 use crate::diagnosis::{Case, Diagnoser};
+use crate::domain::account::AccountId;
 use crate::domain::identity::Signer;
 use crate::domain::moment::Moment;
 use crate::domain::observation::{Door, MissCause, Observation};
@@ -187,6 +188,13 @@ impl Pacing {
             most_running,
             logged: Mutex::default(),
         })
+    }
+
+    /// Asks for permits to an account for what may as well wait, such as checks of isolation: there are some
+    /// only while all other traffic leaves plenty over. What is given holds them until it is dropped.
+    pub fn spare(&self, account: &AccountId) -> impl Fn() -> Option<Box<dyn Send>> + Send + Sync + 'static {
+        let permits = self.permits.of(account);
+        move || permits.spare().map(|permit| Box::new(permit) as Box<dyn Send>)
     }
 
     /// Runs until `shutdown`. A target begins when its signer is reported by `known_signers`: with a session

@@ -3,6 +3,7 @@
 use crate::domain::account::AccountId;
 use crate::domain::target::Target;
 use crate::plan::Plan;
+use crate::plan::isolation::{self, IsolationEstimate};
 use crate::plan::targets::rates_by_account;
 use crate::recording::Recorded;
 use std::collections::BTreeMap;
@@ -33,10 +34,12 @@ pub struct SeriesCount {
 /// What a plan asks of others, when all is as expected.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Estimate {
-    /// Requests a second, all together.
+    /// Requests a second, all together, those of isolation included.
     pub requests_per_second: f64,
-    /// Requests a second by the account whose apis are called.
+    /// Requests a second by the account whose apis are called, those of isolation included.
     pub requests_per_second_by_account: BTreeMap<AccountId, f64>,
+    /// Those of isolation.
+    pub isolation: Option<IsolationEstimate>,
     /// Time series of a scrape.
     pub time_series: SeriesCount,
     /// AssumeRole calls in an hour.
@@ -68,14 +71,22 @@ pub fn estimate(plan: &Plan) -> Estimate {
     let per_second = |targets: &mut dyn Iterator<Item = &Target>| -> f64 {
         targets.map(|target| target.cadence.per_second()).sum()
     };
-    let total = per_second(&mut plan.targets.iter().map(AsRef::as_ref));
-    // Refused calls are not charged (AWS support answers; the price list is silent), so guards are free.
+    let isolation = plan.isolation.as_ref().map(isolation::estimate);
+    let mut by_account = rates_by_account(&plan.targets);
+    for (account, rate) in isolation.iter().flat_map(|isolation| &isolation.requests_per_second_by_account) {
+        *by_account.entry(account.clone()).or_insert(0.0) += rate;
+    }
+    let of_isolation = isolation.as_ref().map_or(0.0, |isolation| isolation.requests_per_second);
+    let total = of_isolation + per_second(&mut plan.targets.iter().map(AsRef::as_ref));
+    // Refused calls are not charged (AWS support answers; the price list is silent), so guards are free, and
+    // isolation is while its doors are closed.
     let charged = per_second(
         &mut plan.targets.iter().map(AsRef::as_ref).filter(|target| !target.expectation.is_guard()),
     );
     Estimate {
         requests_per_second: total,
-        requests_per_second_by_account: rates_by_account(&plan.targets),
+        requests_per_second_by_account: by_account,
+        isolation,
         time_series: time_series(plan),
         sts_calls_per_hour: sts_calls_per_hour(plan),
         monthly_cost: MonthlyCost {
@@ -92,6 +103,7 @@ fn time_series(plan: &Plan) -> SeriesCount {
         spokes: &plan.spokes,
         roles: &plan.roles,
         includes: plan.includes.len(),
+        isolation_pairs: plan.isolation.as_ref().map(|isolation| isolation.pairs.len()),
     };
     let recording = &plan.settings.recording;
     SeriesCount {

@@ -4,6 +4,7 @@
 //! `report` shows all of it as text and JSON. `app` runs the result.
 
 mod estimate;
+mod isolation;
 pub mod report;
 mod targets;
 #[cfg(test)]
@@ -11,6 +12,7 @@ mod tests;
 mod warnings;
 
 pub use estimate::{Estimate, MonthlyCost, SeriesCount, estimate};
+pub use isolation::IsolationEstimate;
 
 use crate::config::Config;
 use crate::domain::credentials::RoleInUse;
@@ -32,6 +34,8 @@ pub struct Plan {
     pub roles: Vec<RoleInUse>,
     /// The spokes, for `spoke_info`.
     pub spokes: Vec<SpokeInfo>,
+    /// Which roles are tried at which foreign apis.
+    pub isolation: Option<crate::isolation::Settings>,
     /// The ceilings.
     pub limits: Limits,
     /// Settings of the components.
@@ -93,17 +97,20 @@ pub struct Warning {
 /// Resolves a configuration into what runs.
 ///
 /// # Errors
-/// When there is no target at all, or the steady rate of the targets exceeds a ceiling.
+/// When there is no target at all, the steady rate of the targets exceeds a ceiling, or isolation has no room.
 pub fn plan(config: &Config) -> Result<Plan, Vec<Problem>> {
     let targets = targets::resolve(config);
     let problems = targets::problems(config, &targets);
     if !problems.is_empty() {
         return Err(problems);
     }
+    let isolation = isolation::resolve(config, &targets)?;
+    let callers = isolation.iter().flat_map(|isolation| &isolation.callers).map(|caller| &caller.session);
     let limits = &config.limits;
     let mut plan = Plan {
-        roles: targets::roles(config, &targets),
+        roles: targets::roles(config, &targets, callers),
         spokes: targets::spokes(config),
+        isolation,
         limits: Limits {
             requests_per_second: limits.requests_per_second,
             requests_per_second_per_account: limits.requests_per_second_per_account,
@@ -116,6 +123,7 @@ pub fn plan(config: &Config) -> Result<Plan, Vec<Problem>> {
         targets,
     };
     plan.warnings = warnings::warnings(config, &plan);
+    plan.warnings.extend(isolation::warnings(config, &plan));
     Ok(plan)
 }
 

@@ -2,12 +2,14 @@
 
 use crate::config::IncludeFailure;
 use crate::config::units::{duration_text, rate_text};
+use crate::domain::account::AccountId;
 use crate::domain::expectation::{Expectation, ExpectedRefusal};
 use crate::domain::target::{Cadence, Target};
 use crate::plan::{Estimate, Plan, Warning};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::time::Duration;
 
 /// A plan as `--json` shows it; holds no secret.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -16,6 +18,9 @@ pub struct Report {
     pub targets: Vec<TargetView>,
     /// Requests a second.
     pub requests_per_second: RatesView,
+    /// The roles tried at foreign apis, where they are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub isolation: Option<IsolationView>,
     /// Time series of a scrape in which every target is as expected.
     pub time_series: usize,
     /// The same with eight results per target.
@@ -66,10 +71,23 @@ pub struct TargetView {
 /// Requests a second.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct RatesView {
-    /// All together.
+    /// All together, isolation included.
     pub total: f64,
     /// By the account whose apis are called.
     pub by_account: BTreeMap<String, f64>,
+}
+
+/// What isolation asks of others, while all doors are closed.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct IsolationView {
+    /// Pairs of a role and a foreign api.
+    pub pairs: usize,
+    /// Within which each is to be tried.
+    pub period_seconds: f64,
+    /// How long a round over all pairs takes.
+    pub round_seconds: f64,
+    /// Its requests a second, which are part of the totals above.
+    pub requests_per_second: RatesView,
 }
 
 /// A session.
@@ -118,13 +136,22 @@ pub struct IncludeFailureView {
 #[must_use]
 pub fn report(plan: &Plan, estimate: &Estimate, failures: &[IncludeFailure], warnings: &[Warning]) -> Report {
     let cost = &estimate.monthly_cost;
-    let by_account = &estimate.requests_per_second_by_account;
+    let rates = |total: f64, by_account: &BTreeMap<AccountId, f64>| RatesView {
+        total: rounded(total),
+        by_account: by_account.iter().map(|(id, rate)| (id.to_string(), rounded(*rate))).collect(),
+    };
     Report {
         targets: plan.targets.iter().map(|target| target_view(target)).collect(),
-        requests_per_second: RatesView {
-            total: rounded(estimate.requests_per_second),
-            by_account: by_account.iter().map(|(id, rate)| (id.to_string(), rounded(*rate))).collect(),
-        },
+        requests_per_second: rates(estimate.requests_per_second, &estimate.requests_per_second_by_account),
+        isolation: estimate.isolation.as_ref().map(|isolation| IsolationView {
+            pairs: isolation.pairs,
+            period_seconds: isolation.period.as_secs_f64(),
+            round_seconds: isolation.round.as_secs_f64(),
+            requests_per_second: rates(
+                isolation.requests_per_second,
+                &isolation.requests_per_second_by_account,
+            ),
+        }),
         time_series: estimate.time_series.expected,
         time_series_worst: estimate.time_series.worst,
         roles: plan
@@ -223,6 +250,14 @@ impl Report {
         for (account, rate) in &self.requests_per_second.by_account {
             line(format_args!("  {account}   {rate:.2}/s"));
         }
+        if let Some(isolation) = &self.isolation {
+            line(format_args!(
+                "isolation        {} pairs of a role and a foreign api, {} of the above; a round takes {}",
+                isolation.pairs,
+                slow_rate_text(isolation.requests_per_second.total),
+                duration_text(Duration::from_secs_f64(isolation.round_seconds.round())),
+            ));
+        }
         line(format_args!(
             "time series      {} when all is as expected, {} at worst",
             self.time_series, self.time_series_worst
@@ -250,6 +285,11 @@ impl Report {
         }
         text
     }
+}
+
+/// A few pairs a day would be 0.00 a second.
+fn slow_rate_text(per_second: f64) -> String {
+    if per_second < 0.1 { format!("{:.2}/h", per_second * 3_600.0) } else { format!("{per_second:.2}/s") }
 }
 
 /// The targets in columns.

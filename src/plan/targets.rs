@@ -122,15 +122,22 @@ pub(super) fn control_of<'a>(guard: &Target, all: impl Iterator<Item = &'a Targe
         .map(|control| control.id.clone())
 }
 
-/// The sessions that sign for any target. Spokes that agree in all that is sent to AssumeRole share one.
-pub(super) fn roles(config: &Config, targets: &[Arc<Target>]) -> Vec<RoleInUse> {
+/// The sessions that sign for any target, or are tried at foreign apis. Spokes that agree in all that is sent to AssumeRole share one.
+pub(super) fn roles<'a>(
+    config: &Config,
+    targets: &'a [Arc<Target>],
+    callers: impl Iterator<Item = &'a Arc<RoleSession>>,
+) -> Vec<RoleInUse> {
     let mut spokes_of: BTreeMap<&RoleSession, Vec<Name>> = BTreeMap::new();
     for spoke in &config.spokes {
         spokes_of.entry(&spoke.session).or_default().push(spoke.name.clone());
     }
     let mut roles: Vec<RoleInUse> = Vec::new();
-    for target in targets {
-        let Signer::Role(session) = &target.signer else { continue };
+    let signing = targets.iter().filter_map(|target| match &target.signer {
+        Signer::Role(session) => Some(session),
+        Signer::Hub | Signer::Anonymous => None,
+    });
+    for session in signing.chain(callers) {
         // Removing it makes each session appear once, in the order of first use.
         if let Some(spokes) = spokes_of.remove(session.as_ref()) {
             roles.push(RoleInUse { session: Arc::clone(session), spokes });

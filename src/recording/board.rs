@@ -232,7 +232,7 @@ pub(super) fn push_bounded<T>(ring: &mut VecDeque<T>, value: T, limit: usize) {
 
 /// The first `chars` characters, on one line: control characters become spaces, as do the marks that turn
 /// the direction of text around, with which a message could show as another on a page.
-fn cut(text: &str, chars: usize) -> Box<str> {
+pub(super) fn cut(text: &str, chars: usize) -> Box<str> {
     if text.len() <= chars && !text.bytes().any(|byte| byte.is_ascii_control() || !byte.is_ascii()) {
         return text.into(); // nearly always, and on the path of every attempt
     }

@@ -9,6 +9,7 @@ use crate::domain::observation::{Door, MissCause, Twin};
 use crate::domain::outcome::Outcome;
 use crate::recording::diagnosis::{FaultPlace, FaultScope, KnownFault};
 use crate::recording::families::{Families, counted, series, timed};
+use crate::recording::isolation::{PairName, PairState};
 use crate::recording::target_recorder::{StateView, code_text, labels};
 use crate::recording::{IncludeStatus, Members, Shared, build, locked};
 use prometheus::core::{Collector, Desc};
@@ -33,6 +34,8 @@ impl StateCollector {
             &f.last_attempt,
             &f.interval,
             &f.door_open,
+            &f.isolation_pairs,
+            &f.isolation_open,
             &f.expiry,
             &f.skew,
             &f.header_bytes,
@@ -71,6 +74,7 @@ impl Collector for StateCollector {
         let includes = Arc::clone(&locked(&self.shared.includes));
         let include = |of: &IncludeStatus| series(&[("file", &of.file)], f64::from(of.problems.is_empty()));
         families.push(f.include.family(includes.iter().map(include).collect()));
+        families.extend(isolation_families(f, &self.shared));
         let build = [("version", build::VERSION), ("revision", build::REVISION)];
         families.push(f.build_info.family(vec![series(&build, 1.0)]));
         families
@@ -193,6 +197,17 @@ fn spoke_families(f: &Families, members: &Members) -> Vec<MetricFamily> {
         Some(series(&[("spoke", name.as_str())], epoch_seconds(end)))
     });
     vec![f.spoke_info.family(infos().map(info_series).collect()), f.expiry.family(expiry.collect())]
+}
+
+fn isolation_families(f: &Families, shared: &Shared) -> Vec<MetricFamily> {
+    let isolation = locked(&shared.isolation).clone();
+    let Some((counts, open)) = isolation.map(|isolation| isolation.scraped()) else { return Vec::new() };
+    #[expect(clippy::cast_precision_loss, reason = "pairs are far fewer than 2^52")]
+    let pairs = PairState::ALL.map(|state| series(&[("state", state.as_str())], counts.of(state) as f64));
+    let open = open.iter().map(|PairName { from, spoke, api }| {
+        series(&[("from", from.as_str()), ("spoke", spoke.as_str()), ("api", api.as_str())], 1.0)
+    });
+    vec![f.isolation_pairs.family(pairs.into()), f.isolation_open.family(open.collect())]
 }
 
 fn fault_families(f: &Families, members: &Members, faults: &[KnownFault]) -> Vec<MetricFamily> {

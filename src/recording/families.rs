@@ -81,6 +81,10 @@ families! {
     fault: StateGauge = "fault" [];
     /// 1 while all probes of a spoke that want an answer fail alike.
     spoke_fault: StateGauge = "spoke_fault" [];
+    /// Pairs of a spoke's role and an api of another spoke, by what is known of them.
+    isolation_pairs: StateGauge = "isolation_pairs" [];
+    /// Always 1; a role was let in at an api of another spoke. Only while it is.
+    isolation_open: StateGauge = "isolation_open" [];
     /// Seconds from due to sent, of all attempts that were sent.
     lag: HistogramVec = "schedule_lag_seconds" [] lag;
     /// Attempts that are due and have neither ended nor been missed, those that wait for a permit included.

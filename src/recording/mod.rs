@@ -12,6 +12,7 @@ mod counts;
 mod diagnosis;
 mod durations;
 mod families;
+mod isolation;
 mod series_count;
 mod spoke_recorder;
 mod status;
@@ -23,6 +24,10 @@ pub use counts::{Counts, Imbalance, ResultCount};
 pub use diagnosis::{
     Conditions, FaultPlace, FaultScope, KnownDiagnosis, KnownFault, SpokeCondition, TargetCondition,
     TwinCounts, TwinEnd,
+};
+pub use isolation::{
+    InconclusivePair, IsolationAttempts, IsolationCounts, IsolationRecorder, IsolationStatus,
+    KEPT_INCONCLUSIVE, LISTED_OPEN_PAIRS, OpenPair, PairName, PairState,
 };
 pub use series_count::Recorded;
 pub use status::{IncludeStatus, Snapshot, SpokeStatus, TargetStatus};
@@ -103,6 +108,8 @@ struct Shared {
     board: Arc<Board>,
     members: RwLock<Members>,
     includes: Mutex<Arc<[IncludeStatus]>>,
+    /// While the plan asks for isolation.
+    isolation: Mutex<Option<Arc<IsolationRecorder>>>,
 }
 
 impl Shared {
@@ -147,6 +154,7 @@ impl Recorder {
             board: Arc::default(),
             members: RwLock::default(),
             includes: Mutex::default(),
+            isolation: Mutex::default(),
         });
         // Both are there from the start: they have no labels whose values could be unknown.
         let _lag = shared.families.lag.with_label_values::<&str>(&[]);
@@ -238,6 +246,18 @@ impl Recorder {
         });
     }
 
+    /// Begins to record the isolation of spokes: so many pairs, all due, of these apis.
+    pub fn begin_isolation(
+        &self,
+        period: Duration,
+        pairs: u64,
+        apis: &[Arc<Target>],
+    ) -> Arc<IsolationRecorder> {
+        let isolation = Arc::new(IsolationRecorder::new(period, pairs, apis));
+        *locked(&self.shared.isolation) = Some(Arc::clone(&isolation));
+        isolation
+    }
+
     /// Counts a panic of a task.
     pub fn task_panicked(&self) {
         self.shared.families.panics.inc();
@@ -292,6 +312,7 @@ impl Recorder {
             clock_skew_seconds: self.shared.board.skew_seconds(),
             task_panics: self.shared.families.panics.get(),
             faults: self.shared.board.faults(),
+            isolation: locked(&self.shared.isolation).as_ref().map(|isolation| isolation.status()),
         }
     }
 

@@ -21,7 +21,7 @@ use crate::domain::name::Name;
 use crate::domain::outcome::Outcome;
 use crate::domain::target::{SpokeInfo, Target};
 use crate::recording::families::{LAG_BUCKETS, STS_BUCKETS, usable_bounds};
-use crate::recording::{AssumeRoleResult, Settings};
+use crate::recording::{AssumeRoleResult, LISTED_OPEN_PAIRS, PairState, Settings};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -54,6 +54,8 @@ pub struct Recorded<'a> {
     pub roles: &'a [RoleInUse],
     /// Included files, each a `config_include_successful`.
     pub includes: usize,
+    /// The pairs of isolation, where they are checked: each state is a series, and at worst many doors are open.
+    pub isolation_pairs: Option<usize>,
 }
 
 impl Settings {
@@ -61,7 +63,7 @@ impl Settings {
     /// is as expected.
     #[must_use]
     pub fn time_series(&self, recorded: &Recorded<'_>, results_per_target: usize) -> usize {
-        let Recorded { targets, spokes, roles, includes } = recorded;
+        let Recorded { targets, spokes, roles, includes, isolation_pairs } = recorded;
         let results = results_per_target.max(1);
         let histogram = usable_bounds(&self.buckets).len() + BESIDE_BUCKETS;
         let sent_outcomes = Outcome::ALL.iter().filter(|outcome| **outcome != Outcome::Unsent).count();
@@ -79,6 +81,8 @@ impl Settings {
         let signed = targets.iter().filter(|target| target.signer != Signer::Anonymous);
         let signed: BTreeSet<&Name> = signed.map(|target| &target.id.spoke).collect();
         let signing: usize = roles.iter().map(|role| role.spokes.len()).sum();
+        let open_pairs = |pairs: usize| if results > 1 { pairs.min(LISTED_OPEN_PAIRS) } else { 0 };
+        let of_isolation = isolation_pairs.map_or(0, |pairs| PairState::ALL.len() + open_pairs(pairs));
         LAG_BUCKETS.len()
             + STS_BUCKETS.len()
             + 2 * BESIDE_BUCKETS
@@ -91,6 +95,7 @@ impl Settings {
             + of_targets
             + doors.len()
             + includes
+            + of_isolation
     }
 }
 
@@ -143,7 +148,13 @@ mod tests {
         recorder.assume_role_ended(&role, AssumeRoleResult::Ok, SECOND);
         recorder.credentials_renewed(&role, Some(wall(SECOND)));
         recorder.set_includes(vec![IncludeStatus { file: "a.yaml".into(), problems: Vec::new() }]);
-        let recorded = Recorded { targets: &targets, spokes: &spokes, roles: &[role], includes: 1 };
+        let recorded = Recorded {
+            targets: &targets,
+            spokes: &spokes,
+            roles: &[role],
+            includes: 1,
+            isolation_pairs: None,
+        };
         assert_eq!(lines(&recorder), settings.time_series(&recorded, 1));
 
         // Eight results: the expected one and seven that are not, one of which began at zero.

@@ -6,6 +6,7 @@ use crate::domain::target::{SpokeInfo, Target};
 use crate::recording::board::{CredentialsState, Failure, Last};
 use crate::recording::counts::Counts;
 use crate::recording::diagnosis::{KnownDiagnosis, KnownFault};
+use crate::recording::isolation::IsolationStatus;
 use crate::recording::windows::Percentiles;
 use std::sync::Arc;
 
@@ -28,6 +29,8 @@ pub struct Snapshot {
     pub task_panics: u64,
     /// Faults that many targets share.
     pub faults: Vec<KnownFault>,
+    /// The isolation of spokes from each other, where it is checked.
+    pub isolation: Option<IsolationStatus>,
 }
 
 /// An included file of the configuration.

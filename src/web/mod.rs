@@ -19,8 +19,9 @@ mod status;
 pub use readiness::Readiness;
 pub use server::{BindError, Listener, bind, serve};
 pub use status::{
-    AgentView, CadenceView, CountsView, CredentialsView, DiagnosisView, FailureView, FaultView, IncludeView,
-    LatencyView, MissedView, RefusalView, RequestIdsView, ResultView, SpokeView, StatusView, TargetView,
+    AgentView, AttemptsView, CadenceView, CountsView, CredentialsView, DiagnosisView, FailureView, FaultView,
+    IncludeView, InconclusiveView, IsolationView, LatencyView, MissedView, OpenPairView, PairsView,
+    ReasonCountView, RefusalView, RequestIdsView, ResultView, SampleView, SpokeView, StatusView, TargetView,
     TotalsView,
 };
 

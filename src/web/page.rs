@@ -1,6 +1,6 @@
 //! The page at `/`: what the status API says, as one plain table, rendered here and without any script.
 
-use crate::web::status::{FaultView, IncludeView, SpokeView, StatusView, TargetView};
+use crate::web::status::{FaultView, IncludeView, IsolationView, SpokeView, StatusView, TargetView};
 use std::fmt::Write as _;
 
 /// What the browser may load: nothing but the page's own style, known by its hash.
@@ -55,6 +55,9 @@ fn write_page(html: &mut String, status: &StatusView) -> std::fmt::Result {
     )?;
     write_left_out(html, &status.includes)?;
     write_faults(html, &status.faults)?;
+    if let Some(isolation) = &status.isolation {
+        write_isolation(html, isolation)?;
+    }
     write_targets(html, &status.targets)?;
     write_spokes(html, &status.spokes)?;
     html.write_str("</body></html>\n")
@@ -68,6 +71,53 @@ fn write_left_out(html: &mut String, includes: &[IncludeView]) -> std::fmt::Resu
             write!(html, "<li>{}</li>", escape(problem))?;
         }
         html.write_str("</ul>")?;
+    }
+    Ok(())
+}
+
+fn write_isolation(html: &mut String, isolation: &IsolationView) -> std::fmt::Result {
+    let pairs = &isolation.pairs;
+    write!(
+        html,
+        "<h2>Isolation</h2><p>{} pairs of a role and a foreign api: {} closed, <span class=\"{}\">{} open</span>, \
+         {} inconclusive, {} due.</p>",
+        pairs.closed + pairs.open + pairs.inconclusive + pairs.due,
+        pairs.closed,
+        if pairs.open > 0 { "bad" } else { "good" },
+        pairs.open,
+        pairs.inconclusive,
+        pairs.due,
+    )?;
+    if !isolation.open.is_empty() {
+        html.write_str("<table><thead><tr><th>role of<th>was let in at<th>code<th>since<th>last seen</tr></thead><tbody>")?;
+        for door in isolation.open.iter().take(ROWS) {
+            write!(
+                html,
+                "<tr><td>{}<td class=\"bad\">{}/{}<td>{}<td>{}<td>{}</tr>",
+                escape(&door.from),
+                escape(&door.spoke),
+                escape(&door.api),
+                door.code.map(|code| code.to_string()).unwrap_or_default(),
+                shown(door.since.as_deref()),
+                shown(door.last_seen.as_deref()),
+            )?;
+        }
+        html.write_str("</tbody></table>")?;
+    }
+    let reasons = &isolation.inconclusive.reasons;
+    if !reasons.is_empty() {
+        html.write_str("<p>Inconclusive, so not known to be closed:")?;
+        for (at, reason) in reasons.iter().enumerate() {
+            let comma = if at == 0 { "" } else { "," };
+            write!(
+                html,
+                "{comma} <span title=\"{}\">{} {}</span>",
+                escape(reason.meaning),
+                reason.pairs,
+                reason.reason
+            )?;
+        }
+        html.write_str(".</p>")?;
     }
     Ok(())
 }

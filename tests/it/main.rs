@@ -10,6 +10,7 @@ mod cli;
 mod clock_skew;
 mod config_files;
 mod hostile;
+mod isolation;
 mod overload;
 mod pause;
 mod plan_series;

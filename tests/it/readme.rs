@@ -35,6 +35,8 @@ fn the_table_of_metrics_is_whole_and_true() {
         "last_outcome",
         "last_attempt_timestamp_seconds",
         "door_open",
+        "isolation_pairs",
+        "isolation_open",
         "clock_skew_seconds",
         "signed_header_bytes",
         "credentials_expiry_timestamp_seconds",

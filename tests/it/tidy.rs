@@ -50,6 +50,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "attempt",
         ],
     ),
+    ("isolation", &["domain", "seams", "schedule", "recording", "endpoint", "credentials", "attempt"]),
     (
         "pacing",
         &["domain", "seams", "schedule", "recording", "endpoint", "credentials", "attempt", "diagnosis"],
@@ -67,6 +68,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "web",
             "recording",
             "diagnosis",
+            "isolation",
             "config",
         ],
     ),
@@ -87,6 +89,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "web",
             "attempt",
             "diagnosis",
+            "isolation",
             "pacing",
             "config",
             "plan",

@@ -1,7 +1,11 @@
 //! What `GET /api/v1/status` answers: recording's picture of this moment, turned into views.
 
+mod isolation;
 mod view;
 
+pub use isolation::{
+    AttemptsView, InconclusiveView, IsolationView, OpenPairView, PairsView, ReasonCountView, SampleView,
+};
 pub use view::{
     AgentView, CadenceView, CountsView, CredentialsView, DiagnosisView, FailureView, FaultView, IncludeView,
     LatencyView, MissedView, RefusalView, RequestIdsView, ResultView, SpokeView, StatusView, TargetView,
@@ -35,6 +39,7 @@ pub(super) fn view(state: &State) -> StatusView {
         },
         totals: totals(&snapshot),
         includes: snapshot.includes.iter().map(include_view).collect(),
+        isolation: snapshot.isolation.as_ref().map(isolation::view),
         spokes: snapshot.spokes.iter().map(|spoke| spoke_view(spoke, now)).collect(),
         targets: snapshot.targets.iter().map(target_view).collect(),
         faults: snapshot.faults.iter().map(fault_view).collect(),

@@ -4,6 +4,7 @@
 //! not known is `null`. Every text from outside was cut to length and scrubbed when it was recorded; lists are
 //! as long as the configuration, or rings.
 
+use crate::web::status::isolation::IsolationView;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -16,6 +17,8 @@ pub struct StatusView {
     pub totals: TotalsView,
     /// The included files of the configuration, by name.
     pub includes: Vec<IncludeView>,
+    /// The isolation of spokes from each other, where it is checked.
+    pub isolation: Option<IsolationView>,
     /// The spokes, by name.
     pub spokes: Vec<SpokeView>,
     /// The targets, by spoke, api, probe and zone.
