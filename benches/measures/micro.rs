@@ -236,7 +236,13 @@ fn timetable(effort: Effort) -> Figure {
             zone: None,
         };
         let phase = spread::phase(&id.to_string(), every);
-        timetable.insert(Arc::new(id), Pattern::from(Cadence::Every(every)), phase, Moment::ZERO);
+        timetable.insert(
+            Arc::new(id),
+            Pattern::from(Cadence::Every(every)),
+            phase,
+            Moment::ZERO,
+            Duration::MAX,
+        );
     }
     let (mut now, mut taken, mut arrivals) = (Moment::ZERO, 0_u64, Vec::new());
     let mut per_arrival = Vec::new();

@@ -5,6 +5,8 @@
 //! waits. Nothing that one spoke does can hold up another: each account has its own permits, and rates
 //! together can take only part of the agent's.
 
+mod beginning;
+mod change_log;
 mod permits;
 
 pub use permits::Permits;
@@ -14,18 +16,18 @@ use crate::diagnosis::{Case, Diagnoser};
 use crate::domain::account::AccountId;
 use crate::domain::identity::Signer;
 use crate::domain::moment::Moment;
-use crate::domain::observation::{Door, MissCause, Observation};
+use crate::domain::observation::{MissCause, Observation};
 use crate::domain::outcome::Reason;
 use crate::domain::target::{Cadence, TargetId};
 use crate::recording::{Recorder, TargetRecorder};
-use crate::schedule::{Arrival, Pattern, Timetable, spread};
+use crate::schedule::{Arrival, Timetable};
 use crate::seams::{Clock, Wait};
+use beginning::{Beginning, Paced};
+use change_log::ChangeLog;
 use futures_util::FutureExt as _;
-use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -40,90 +42,12 @@ pub struct PacedTarget {
     running: AtomicUsize,
     /// The most that may run at once: one for an interval.
     most_running: usize,
-    logged: Mutex<Logged>,
-}
-
-/// How long a target that was just logged stays silent.
-const LOG_PAUSE: Duration = Duration::from_secs(10);
-
-/// What the log knows of a target.
-#[derive(Default)]
-struct Logged {
-    /// Reason and expectedness last heard of.
-    state: Option<(Reason, bool)>,
-    at: Option<Moment>,
-    /// Attempts since then that differed and were not logged.
-    silent: u64,
-}
-
-/// A change worth a line.
-struct Change {
-    was: &'static str,
-    silent: u64,
+    changes: ChangeLog,
 }
 
 impl PacedTarget {
     fn id(&self) -> &TargetId {
         &self.prepared.target().id
-    }
-
-    /// One line per change of state; what stays as it is stays silent, and a target that goes to and fro is
-    /// heard of once in [`LOG_PAUSE`]. Messages are scrubbed already.
-    fn log_change(&self, observation: &Observation) {
-        let verdict = &observation.verdict;
-        let Some(Change { was, silent }) = self.change(observation) else { return };
-        let (target, outcome, reason) = (self.id(), verdict.outcome(), verdict.reason);
-        if verdict.door == Some(Door::Open) {
-            tracing::error!(
-                %target,
-                was,
-                silent,
-                code = observation.code,
-                request_id = observation.ids.request_id.as_deref(),
-                extended_request_id = observation.ids.extended_request_id.as_deref(),
-                sent_trace_id = observation.ids.sent_trace_id.as_deref(),
-                "DOOR OPEN: what must be refused was let in"
-            );
-        } else if verdict.expected {
-            tracing::info!(%target, %outcome, %reason, was, silent, "as expected");
-        } else {
-            tracing::warn!(
-                %target,
-                %outcome,
-                %reason,
-                was,
-                silent,
-                code = observation.code,
-                said = verdict.message.as_deref(),
-                policy_arn = verdict.policy_arn.as_deref(),
-                request_id = observation.ids.request_id.as_deref(),
-                extended_request_id = observation.ids.extended_request_id.as_deref(),
-                sent_trace_id = observation.ids.sent_trace_id.as_deref(),
-                "not as expected"
-            );
-        }
-    }
-
-    fn change(&self, observation: &Observation) -> Option<Change> {
-        let verdict = &observation.verdict;
-        if verdict.reason == Reason::Overloaded {
-            return None;
-        }
-        let state = (verdict.reason, verdict.expected);
-        let mut logged = self.logged.lock().unwrap_or_else(PoisonError::into_inner);
-        let first_and_fine = logged.state.is_none() && verdict.expected;
-        if logged.state == Some(state) || first_and_fine {
-            logged.state = Some(state);
-            return None;
-        }
-        if logged.at.is_some_and(|at| observation.done.since(at) < LOG_PAUSE) {
-            logged.silent += 1;
-            return None;
-        }
-        let was = logged.state.map_or("unknown", |(reason, _)| reason.as_str());
-        let silent = logged.silent;
-        *logged = Logged { state: Some(state), at: Some(observation.done), silent: 0 };
-        Some(Change { was, silent })
     }
 
     fn waits_for_permits(&self) -> bool {
@@ -186,7 +110,7 @@ impl Pacing {
             permits,
             running: AtomicUsize::new(0),
             most_running,
-            logged: Mutex::default(),
+            changes: ChangeLog::default(),
         })
     }
 
@@ -206,13 +130,7 @@ impl Pacing {
         shutdown: CancellationToken,
     ) {
         let mut timetable = Timetable::new();
-        let mut waiting = WaitingForSigner::default();
-        for target in targets {
-            match &target.prepared.target().signer {
-                Signer::Anonymous => begin(&mut timetable, target, self.clock.now()),
-                signer => waiting.add(signer.clone(), target),
-            }
-        }
+        let mut beginning = Beginning::new(targets, &mut timetable, self.clock.now());
         let mut arrivals = Vec::new();
         let mut signers_open = true;
         loop {
@@ -221,10 +139,7 @@ impl Pacing {
                 biased;
                 () = shutdown.cancelled() => return,
                 signer = known_signers.recv(), if signers_open => match signer {
-                    Some(signer) => {
-                        let now = self.clock.now();
-                        waiting.take(&signer).into_iter().for_each(|target| begin(&mut timetable, target, now));
-                    }
+                    Some(signer) => beginning.signer_known(&signer, &mut timetable, self.clock.now()),
                     None => signers_open = false,
                 },
                 () = self.until(next_due) => {
@@ -331,7 +246,7 @@ impl Running {
 
     fn end(mut self, observation: &Observation) {
         self.target.recorder.observed(observation, true);
-        self.target.log_change(observation);
+        self.target.changes.observed(self.target.id(), observation);
         self.accounted = true;
     }
 
@@ -356,53 +271,5 @@ impl Drop for Running {
             }
         }
         self.target.running.fetch_sub(1, Ordering::AcqRel);
-    }
-}
-
-/// The timetable's key: a target, compared by its labels.
-#[derive(Clone)]
-struct Paced(Arc<PacedTarget>);
-
-impl PartialEq for Paced {
-    fn eq(&self, other: &Self) -> bool {
-        self.0.id() == other.0.id()
-    }
-}
-
-impl Eq for Paced {}
-
-impl std::hash::Hash for Paced {
-    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
-        self.0.id().hash(state);
-    }
-}
-
-fn begin(timetable: &mut Timetable<Paced>, target: Arc<PacedTarget>, now: Moment) {
-    let pattern = Pattern::from(target.prepared.target().cadence);
-    let phase = spread::phase(&target.id().to_string(), pattern.interval());
-    timetable.insert(Paced(target), pattern, phase, now);
-}
-
-/// Targets whose signer nobody has heard of yet.
-#[derive(Default)]
-struct WaitingForSigner {
-    hub: Vec<Arc<PacedTarget>>,
-    roles: HashMap<Arc<crate::domain::credentials::RoleSession>, Vec<Arc<PacedTarget>>>,
-}
-
-impl WaitingForSigner {
-    fn add(&mut self, signer: Signer, target: Arc<PacedTarget>) {
-        match signer {
-            Signer::Role(role) => self.roles.entry(role).or_default().push(target),
-            Signer::Hub | Signer::Anonymous => self.hub.push(target),
-        }
-    }
-
-    fn take(&mut self, signer: &Signer) -> Vec<Arc<PacedTarget>> {
-        match signer {
-            Signer::Role(role) => self.roles.remove(role).unwrap_or_default(),
-            Signer::Hub => std::mem::take(&mut self.hub),
-            Signer::Anonymous => Vec::new(),
-        }
     }
 }

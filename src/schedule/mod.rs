@@ -47,6 +47,8 @@ struct Scheduled<K> {
     key: K,
     pattern: Pattern,
     start: Moment,
+    /// True until the arrival before the first regular one has been made.
+    early: bool,
     next_index: u64,
 }
 
@@ -63,16 +65,32 @@ impl<K: Clone + Eq + Hash> Timetable<K> {
         Self::default()
     }
 
-    /// Adds a key, or gives an existing one a new pattern. Its first arrival is the first moment from `now`
-    /// on that lies at `phase` within the pattern's interval.
-    pub fn insert(&mut self, key: K, pattern: Pattern, phase: Duration, now: Moment) {
+    /// Adds a key, or gives an existing one a new pattern. Its arrivals lie at `phase` within the pattern's
+    /// interval, from `now` on. If the first of them is later than `first_within`, one more goes before: at
+    /// the same share of `first_within` as `phase` is of the interval. Gives back when the first is due.
+    pub fn insert(
+        &mut self,
+        key: K,
+        pattern: Pattern,
+        phase: Duration,
+        now: Moment,
+        first_within: Duration,
+    ) -> Moment {
         self.remove(&key);
         let serial = self.next_serial;
         self.next_serial += 1;
         let start = pattern.first_due(phase, now);
-        self.queue.push(Reverse(Entry { due: start, serial }));
+        let early = start.since(now) > first_within;
+        let first = if early {
+            now + first_within
+                .mul_f64((phase.as_secs_f64() / pattern.interval().as_secs_f64()).clamp(0.0, 1.0))
+        } else {
+            start
+        };
+        self.queue.push(Reverse(Entry { due: first, serial }));
         self.slots.insert(key.clone(), serial);
-        self.scheduled.insert(serial, Scheduled { key, pattern, start, next_index: 0 });
+        self.scheduled.insert(serial, Scheduled { key, pattern, start, early, next_index: 0 });
+        first
     }
 
     /// Removes a key. Its place in the queue is dropped when its turn comes.
@@ -111,6 +129,11 @@ impl<K: Clone + Eq + Hash> Timetable<K> {
         while self.next_due().is_some_and(|due| due <= now) {
             let Some(Reverse(Entry { due, serial })) = self.queue.pop() else { return };
             let Some(scheduled) = self.scheduled.get_mut(&serial) else { continue };
+            if std::mem::take(&mut scheduled.early) {
+                arrivals.push(Arrival { key: scheduled.key.clone(), due, skipped: 0 });
+                self.queue.push(Reverse(Entry { due: scheduled.start, serial }));
+                continue;
+            }
             let skipped = scheduled.pattern.too_late(now.since(due));
             let index = scheduled.next_index + skipped;
             let made = scheduled.start + scheduled.pattern.offset(index);

@@ -21,9 +21,9 @@ fn take(timetable: &mut Timetable<&'static str>, now: Moment) -> Vec<(&'static s
 #[test]
 fn the_first_arrival_lies_at_the_phase_and_the_rest_follow() {
     let mut timetable = Timetable::new();
-    timetable.insert("a", Pattern::Interval(10 * SECOND), 3 * SECOND, at(4_000));
+    timetable.insert("a", Pattern::Interval(10 * SECOND), 3 * SECOND, at(4_000), Duration::MAX);
     assert_eq!(timetable.next_due(), Some(at(13_000)));
-    timetable.insert("b", Pattern::Interval(10 * SECOND), 3 * SECOND, at(3_000));
+    timetable.insert("b", Pattern::Interval(10 * SECOND), 3 * SECOND, at(3_000), Duration::MAX);
     assert_eq!(timetable.next_due(), Some(at(3_000)));
     assert_eq!(take(&mut timetable, at(3_001)), [("b", 3_000, 0)]);
     assert_eq!(take(&mut timetable, at(13_000)), [("a", 13_000, 0), ("b", 13_000, 0)]);
@@ -33,7 +33,7 @@ fn the_first_arrival_lies_at_the_phase_and_the_rest_follow() {
 #[test]
 fn an_agent_that_was_held_up_makes_one_arrival_and_counts_the_rest() {
     let mut timetable = Timetable::new();
-    timetable.insert("a", Pattern::Interval(SECOND), Duration::ZERO, at(0));
+    timetable.insert("a", Pattern::Interval(SECOND), Duration::ZERO, at(0), Duration::MAX);
     assert_eq!(take(&mut timetable, at(0)), [("a", 0, 0)]);
     assert_eq!(take(&mut timetable, at(10_500)), [("a", 10_000, 9)]);
     assert_eq!(timetable.next_due(), Some(at(11_000)));
@@ -42,7 +42,7 @@ fn an_agent_that_was_held_up_makes_one_arrival_and_counts_the_rest() {
 #[test]
 fn a_rate_makes_every_arrival_within_its_grace_and_skips_older_ones() {
     let mut timetable = Timetable::new();
-    timetable.insert("a", Pattern::PerSecond(100.0), Duration::ZERO, at(0));
+    timetable.insert("a", Pattern::PerSecond(100.0), Duration::ZERO, at(0), Duration::MAX);
     assert_eq!(take(&mut timetable, at(20)), [("a", 0, 0), ("a", 10, 0), ("a", 20, 0)]);
     let late = take(&mut timetable, at(1_020));
     assert_eq!(late.first(), Some(&("a", 920, 89)));
@@ -53,15 +53,27 @@ fn a_rate_makes_every_arrival_within_its_grace_and_skips_older_ones() {
 #[test]
 fn a_slow_rate_does_not_skip_what_is_merely_one_interval_late() {
     let mut timetable = Timetable::new();
-    timetable.insert("a", Pattern::PerSecond(0.5), Duration::ZERO, at(0));
+    timetable.insert("a", Pattern::PerSecond(0.5), Duration::ZERO, at(0), Duration::MAX);
     assert_eq!(take(&mut timetable, at(1_900)), [("a", 0, 0)]);
+}
+
+#[test]
+fn a_rare_target_has_its_first_arrival_soon_and_then_keeps_its_phase() {
+    let hour = 3_600 * SECOND;
+    let mut timetable = Timetable::new();
+    let first = timetable.insert("a", Pattern::Interval(hour), hour / 2, at(10_000), 60 * SECOND);
+    assert_eq!(first, at(40_000));
+    assert_eq!(take(&mut timetable, at(40_000)), [("a", 40_000, 0)]);
+    assert_eq!(timetable.next_due(), Some(at(1_800_000)));
+    assert_eq!(take(&mut timetable, at(1_800_000)), [("a", 1_800_000, 0)]);
+    assert_eq!(timetable.next_due(), Some(at(5_400_000)));
 }
 
 #[test]
 fn a_removed_key_is_never_due_again() {
     let mut timetable = Timetable::new();
-    timetable.insert("a", Pattern::Interval(SECOND), Duration::ZERO, at(0));
-    timetable.insert("b", Pattern::Interval(SECOND), Duration::ZERO, at(0));
+    timetable.insert("a", Pattern::Interval(SECOND), Duration::ZERO, at(0), Duration::MAX);
+    timetable.insert("b", Pattern::Interval(SECOND), Duration::ZERO, at(0), Duration::MAX);
     assert!(timetable.remove(&"a"));
     assert!(!timetable.remove(&"a"));
     assert_eq!(take(&mut timetable, at(0)), [("b", 0, 0)]);
@@ -90,7 +102,7 @@ proptest! {
             Pattern::Interval(Duration::from_millis(every_ms))
         };
         let mut timetable = Timetable::new();
-        timetable.insert("a", pattern, Duration::from_millis(phase_ms), at(start_ms));
+        timetable.insert("a", pattern, Duration::from_millis(phase_ms), at(start_ms), Duration::MAX);
         let first = timetable.next_due().unwrap();
         prop_assert!(first >= at(start_ms) && first < at(start_ms) + pattern.interval() + Duration::from_nanos(2));
         let mut now = at(start_ms);
