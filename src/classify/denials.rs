@@ -5,8 +5,8 @@
 //! by nothing that helps. Source: IAM user guide, "Troubleshoot access denied error messages". Of several
 //! policy types that refuse, AWS names only one, so a denial is the *first reported* blocker.
 
-use super::scrub::looks_like_token_in_arn;
 use crate::domain::outcome::Reason;
+use crate::domain::scrub::looks_like_token_in_arn;
 
 /// What a text says.
 #[derive(Debug, Clone, PartialEq, Eq)]

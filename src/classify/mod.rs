@@ -14,12 +14,11 @@ mod denials;
 mod error_types;
 mod expectation;
 pub mod narrowing;
-mod scrub;
 #[cfg(test)]
 mod tests;
 mod wording;
 
-pub use scrub::{MESSAGE_CHARS_MAX, scrub};
+pub use crate::domain::scrub::{MESSAGE_CHARS_MAX, scrub};
 pub use wording::{Lesson, Wording};
 
 use crate::domain::moment::Moment;

@@ -5,9 +5,9 @@
 //! the source fails and it is still valid.
 
 use super::listed::Listed;
-use super::wording;
 use crate::domain::credentials::SessionCredentials;
 use crate::domain::moment::Moment;
+use crate::domain::scrub::scrub;
 use crate::domain::secret::Secret;
 use crate::seams::{Clock, SessionFailure, SessionFailureKind, Transport};
 use aws_config::default_provider::credentials::DefaultCredentialsChain;
@@ -133,5 +133,5 @@ fn explain(error: &CredentialsError) -> String {
 }
 
 pub(super) fn no_credentials(why: &str) -> SessionFailure {
-    SessionFailure { kind: SessionFailureKind::NoHubCredentials, code: None, message: wording::message(why) }
+    SessionFailure { kind: SessionFailureKind::NoHubCredentials, code: None, message: scrub(why) }
 }

@@ -4,8 +4,8 @@
 //! The SDK's chain reads the process's environment only, which a program must not change while it runs. So
 //! the two sources that a list can stand for are read here: keys, and a container's credentials endpoint.
 
-use super::wording;
 use crate::domain::credentials::SessionCredentials;
+use crate::domain::scrub::scrub;
 use crate::domain::secret::Secret;
 use crate::seams::{FetchRequest, SessionFailure, SessionFailureKind, Transport};
 use bytes::Bytes;
@@ -118,7 +118,7 @@ fn parse(body: &[u8]) -> Option<SessionCredentials> {
 }
 
 fn none(why: &str) -> SessionFailure {
-    SessionFailure { kind: SessionFailureKind::NoHubCredentials, code: None, message: wording::message(why) }
+    SessionFailure { kind: SessionFailureKind::NoHubCredentials, code: None, message: scrub(why) }
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use super::hub::{HubCredentials, Source, no_credentials};
 use super::listed::Listed;
 use super::wording;
 use crate::domain::credentials::{CallerIdentity, RoleSession, SessionCredentials};
+use crate::domain::scrub::scrub;
 use crate::domain::secret::Secret;
 use crate::seams::{Clock, SessionFailure, SessionFailureKind, Sessions, Transport};
 use aws_config::provider_config::ProviderConfig;
@@ -128,9 +129,7 @@ impl SdkSessions {
         let call = self.client.get_caller_identity().customize().config_override(signed_by(credentials));
         let answer = call.send().await.map_err(|error| explain(&error))?;
         match (answer.account(), answer.arn()) {
-            (Some(account), Some(arn)) => {
-                Ok(CallerIdentity { account: wording::message(account), arn: wording::message(arn) })
-            }
+            (Some(account), Some(arn)) => Ok(CallerIdentity { account: scrub(account), arn: scrub(arn) }),
             _ => Err(failed("STS did not say who the caller is")),
         }
     }
@@ -191,7 +190,7 @@ impl TimeSource for WallTime {
 }
 
 fn failed(why: impl AsRef<str>) -> SessionFailure {
-    SessionFailure { kind: SessionFailureKind::Failed, code: None, message: wording::message(why.as_ref()) }
+    SessionFailure { kind: SessionFailureKind::Failed, code: None, message: scrub(why.as_ref()) }
 }
 
 /// What an error of the SDK means.
@@ -248,12 +247,12 @@ fn of_code(code: &str, said: &str) -> SessionFailure {
         _ => SessionFailureKind::Failed,
     };
     let shown_code = wording::code(code);
-    let shown = wording::message(said);
+    let shown = scrub(said);
     if kind == SessionFailureKind::NoHubCredentials {
         let why = format!("STS does not accept the hub's own credentials: {shown}");
         return SessionFailure { code: shown_code, ..no_credentials(&why) };
     }
-    let message = if shown.is_empty() { wording::message(code) } else { shown };
+    let message = if shown.is_empty() { scrub(code) } else { shown };
     SessionFailure { kind, code: shown_code, message }
 }
 

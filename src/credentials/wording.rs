@@ -1,45 +1,7 @@
 //! What STS said, fit to be shown: short, on one line, without tokens, keys or canonical strings.
 
-/// The longest message, in characters.
-const MAX_MESSAGE_CHARS: usize = 300;
 /// The longest error code, in characters.
 const MAX_CODE_CHARS: usize = 64;
-/// A run of token characters longer than this is no word: a secret key has 40, a session token hundreds.
-const LONGEST_WORD: usize = 39;
-
-/// A message of STS or of a credential source.
-pub(super) fn message(said: &str) -> String {
-    // A signature error repeats the canonical request, headers and token included.
-    let end = [said.find("The Canonical String"), said.find("The String-to-Sign")]
-        .into_iter()
-        .flatten()
-        .min()
-        .unwrap_or(said.len());
-    let mut shown = String::new();
-    let is_token = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '=' | '_' | '-');
-    let mut rest = &said[..end];
-    while !rest.is_empty() && shown.len() < 4 * MAX_MESSAGE_CHARS {
-        let token = rest.find(|c| !is_token(c)).unwrap_or(rest.len());
-        let (word, after) = rest.split_at(token);
-        shown.push_str(if is_secret(word) { "***" } else { word });
-        let gap = after.find(is_token).unwrap_or(after.len());
-        shown.extend(after[..gap].chars().map(|c| if c.is_control() { ' ' } else { c }));
-        rest = &after[gap..];
-    }
-    shown.trim().chars().take(MAX_MESSAGE_CHARS).collect()
-}
-
-/// An access key id, or a run that is too long for anything but a token or a signature. The path of a role may
-/// be long, but has a colon before it and slashes in it that no long run lacks for so far.
-fn is_secret(word: &str) -> bool {
-    let longest_part = word.split('/').map(str::len).max().unwrap_or_default();
-    let key = word.len() >= 16
-        && ["AKIA", "ASIA"].iter().any(|prefix| word.starts_with(prefix))
-        && word.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit());
-    let path = word.starts_with("role/") || word.starts_with("assumed-role/") || word.starts_with("user/");
-    key || if path { longest_part > 64 } else { word.len() > LONGEST_WORD }
-}
-
 /// An error code: of a closed alphabet, or none.
 pub(super) fn code(said: &str) -> Option<String> {
     let fits = !said.is_empty()
@@ -50,6 +12,7 @@ pub(super) fn code(said: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::scrub::scrub as message;
 
     #[test]
     fn what_people_need_stays_and_what_they_must_not_see_goes() {

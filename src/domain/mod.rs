@@ -16,6 +16,7 @@ pub mod observation;
 pub mod outcome;
 pub mod region;
 pub mod request;
+pub mod scrub;
 pub mod secret;
 pub mod target;
 

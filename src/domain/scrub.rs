@@ -2,7 +2,7 @@
 //!
 //! A signature error echoes the canonical string of the request, the session token included, and a malformed
 //! `Authorization` header comes back in quotes. Messages go to logs and pages, so all of that is taken out
-//! here, once, for every text that `classify` lets through. When in doubt a text loses too much.
+//! here, once, for every text that answers and STS bring in. When in doubt a text loses too much.
 
 /// The longest text that is kept, in characters.
 pub const MESSAGE_CHARS_MAX: usize = 300;
@@ -151,7 +151,7 @@ fn has_endless_segment(part: &str) -> bool {
 
 /// True where a part of an ARN holds a token. Its segments may be as long as names may be, and `/` both parts
 /// them and belongs to base64, so length alone does not tell: the mixture of a few characters does.
-pub(super) fn looks_like_token_in_arn(part: &str) -> bool {
+pub(crate) fn looks_like_token_in_arn(part: &str) -> bool {
     part.split('/').any(is_key)
         || TOKEN_BEGINNINGS.iter().any(|start| part.contains(start))
         || part.split(|character: char| !character.is_ascii_alphanumeric()).any(|run| {
