@@ -53,3 +53,27 @@ fn the_table_of_metrics_is_whole_and_true() {
         .collect();
     assert_eq!(documented, exposed);
 }
+
+#[test]
+fn the_smallest_configuration_plans() {
+    let yaml = README.split("```yaml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let planned = spokeprobe::sources::load_plan_text("README.md", yaml, &|_| None);
+    assert_eq!(planned.unwrap().plan.targets.len(), 2);
+}
+
+#[test]
+fn links_to_files_lead_somewhere() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    for document in
+        ["README.md", "ARCHITECTURE.md", "CHANGELOG.md", "docs/README.md", "docs/reasons/README.md"]
+    {
+        let text = std::fs::read_to_string(root.join(document)).unwrap();
+        let folder = root.join(document).parent().unwrap().to_path_buf();
+        for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            let file = link.split('#').next().unwrap_or_default();
+            if !file.is_empty() && !file.contains("://") {
+                assert!(folder.join(file).exists(), "{document} links to {link}");
+            }
+        }
+    }
+}
