@@ -7,7 +7,7 @@ use crate::domain::moment::Moment;
 use crate::domain::observation::{Observation, RequestIds};
 use crate::domain::outcome::Reason;
 use crate::domain::target::TargetId;
-use crate::recording::diagnosis::KnownFault;
+use crate::recording::faults::KnownFault;
 use crate::recording::locked;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};

@@ -7,8 +7,8 @@
 use crate::domain::name::Name;
 use crate::domain::observation::{Door, MissCause, Twin};
 use crate::domain::outcome::Outcome;
-use crate::recording::diagnosis::{FaultPlace, FaultScope, KnownFault};
 use crate::recording::families::{Families, counted, series, timed};
+use crate::recording::faults::{FaultPlace, FaultScope, KnownFault};
 use crate::recording::isolation::{PairName, PairState};
 use crate::recording::target_recorder::{StateView, code_text, labels};
 use crate::recording::{IncludeStatus, Members, Shared, build, locked};

@@ -8,10 +8,12 @@
 mod board;
 pub mod build;
 mod collector;
+mod conditions;
 mod counts;
 mod diagnosis;
 mod durations;
 mod families;
+mod faults;
 mod isolation;
 mod series_count;
 mod spoke_recorder;
@@ -20,11 +22,10 @@ mod target_recorder;
 mod windows;
 
 pub use board::{CredentialsState, Failure, KEPT_FAILURES, KEPT_FAILURES_PER_TARGET, Last, Refusal};
+pub use conditions::{Conditions, SpokeCondition, TargetCondition};
 pub use counts::{Counts, Imbalance, ResultCount};
-pub use diagnosis::{
-    Conditions, FaultPlace, FaultScope, KnownDiagnosis, KnownFault, SpokeCondition, TargetCondition,
-    TwinCounts, TwinEnd,
-};
+pub use diagnosis::{KnownDiagnosis, TwinCounts, TwinEnd};
+pub use faults::{FaultPlace, FaultScope, KnownFault};
 pub use isolation::{
     InconclusivePair, IsolationAttempts, IsolationCounts, IsolationRecorder, IsolationStatus,
     KEPT_INCONCLUSIVE, LISTED_OPEN_PAIRS, OpenPair, PairName, PairState,

@@ -5,7 +5,8 @@ use crate::domain::identity::Identity;
 use crate::domain::moment::Moment;
 use crate::domain::observation::Twin;
 use crate::domain::outcome::Reason;
-use crate::recording::diagnosis::{KnownDiagnosis, TargetCondition, TwinEnd};
+use crate::recording::conditions::TargetCondition;
+use crate::recording::diagnosis::{KnownDiagnosis, TwinEnd};
 use crate::recording::locked;
 use std::time::Duration;
 
