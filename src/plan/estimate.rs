@@ -104,6 +104,7 @@ fn time_series(plan: &Plan) -> SeriesCount {
         roles: &plan.roles,
         includes: plan.includes.len(),
         isolation_pairs: plan.isolation.as_ref().map(|isolation| isolation.pairs.len()),
+        hub_twins: plan.settings.diagnosis.hub_twins,
     };
     let recording = &plan.settings.recording;
     SeriesCount {

@@ -136,7 +136,7 @@ fn the_estimate_adds_up() {
     let guard = 1 + 2 + 1 + 3 + histogram + 4 + 1;
     let spoke = 2 + 1 + 1 + 1 + 1;
     assert_eq!(estimate.time_series.expected, agent + probe + guard + spoke);
-    let worst = 1 + 8 + 8 + 3 + 5 * histogram + 4;
+    let worst = 1 + 8 + 8 + 3 + 5 * histogram + 4 + 4;
     assert_eq!(estimate.time_series.worst, agent + 2 * worst + 1 + spoke + 3);
 }
 

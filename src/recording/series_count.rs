@@ -13,16 +13,19 @@
 //! | `request_duration_seconds` | B + 3 for each outcome that was sent, R of them but at most 5 |
 //! | `up` `last_outcome` `last_attempt_timestamp_seconds` `probe_interval_seconds` | 4 |
 //!
-//! and a guard `door_open` (1, whatever its zones). What stands beside the targets is in the constants.
+//! and a guard `door_open` (1, whatever its zones). `twin_attempts_total` has a series for each way in which a probe's
+//! refusals were asked about: at worst all of them, and where all is as expected those of the guards whose refusal
+//! AWS words vaguely even when it is the right one. What stands beside the targets is in the constants.
 
 use crate::domain::credentials::RoleInUse;
+use crate::domain::expectation::ExpectedRefusal;
 use crate::domain::identity::Signer;
 use crate::domain::name::Name;
-use crate::domain::outcome::Outcome;
+use crate::domain::outcome::{Outcome, Reason};
 use crate::domain::target::{SpokeInfo, Target};
 use crate::recording::families::{LAG_BUCKETS, STS_BUCKETS, usable_bounds};
 use crate::recording::{AssumeRoleResult, LISTED_OPEN_PAIRS, PairState, Settings};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Sum, count and the bucket `+Inf` of a histogram.
@@ -42,6 +45,9 @@ const OF_A_SPOKE_WITH_SIGNED_CALLS: usize = 1;
 /// `due_attempts_total`, three causes of `missed_attempts_total`, `up`, `last_outcome`,
 /// `last_attempt_timestamp_seconds`, `probe_interval_seconds`.
 const OF_A_TARGET: usize = 8;
+/// Kinds of `twin_attempts_total` for one probe: it is either signed, and never its own twin by being signed, or
+/// unsigned, and never its own twin by being unsigned.
+const TWINS_AT_WORST: usize = 4;
 
 /// What is recorded, for counting its series.
 #[derive(Debug, Clone, Copy)]
@@ -56,6 +62,8 @@ pub struct Recorded<'a> {
     pub includes: usize,
     /// The pairs of isolation, where they are checked: each state is a series, and at worst many doors are open.
     pub isolation_pairs: Option<usize>,
+    /// Whether refusals may be asked about under the agent's own identity.
+    pub hub_twins: bool,
 }
 
 impl Settings {
@@ -63,7 +71,7 @@ impl Settings {
     /// is as expected.
     #[must_use]
     pub fn time_series(&self, recorded: &Recorded<'_>, results_per_target: usize) -> usize {
-        let Recorded { targets, spokes, roles, includes, isolation_pairs } = recorded;
+        let Recorded { targets, spokes, roles, includes, isolation_pairs, hub_twins } = recorded;
         let results = results_per_target.max(1);
         let histogram = usable_bounds(&self.buckets).len() + BESIDE_BUCKETS;
         let sent_outcomes = Outcome::ALL.iter().filter(|outcome| **outcome != Outcome::Unsent).count();
@@ -77,6 +85,16 @@ impl Settings {
         let guards = targets.iter().filter(|target| target.expectation.is_guard());
         let doors: BTreeSet<_> =
             guards.map(|target| (&target.id.spoke, &target.id.api, &target.id.probe)).collect();
+        let twins = |target: &&Arc<Target>| match (target.request.is_safe() || target.twins, results) {
+            (false, _) => 0,
+            (true, 1) => expected_twins(target, *hub_twins),
+            (true, _) => TWINS_AT_WORST,
+        };
+        // The zones of a probe share its series.
+        let of_twins: BTreeMap<_, usize> = targets
+            .iter()
+            .map(|target| ((&target.id.spoke, &target.id.api, &target.id.probe), twins(&target)))
+            .collect();
         let called: BTreeSet<&Name> = targets.iter().map(|target| &target.id.spoke).collect();
         let signed = targets.iter().filter(|target| target.signer != Signer::Anonymous);
         let signed: BTreeSet<&Name> = signed.map(|target| &target.id.spoke).collect();
@@ -94,8 +112,29 @@ impl Settings {
             + OF_A_SPOKE_WITH_SIGNED_CALLS * signed.len()
             + of_targets
             + doors.len()
+            + of_twins.values().sum::<usize>()
             + includes
             + of_isolation
+    }
+}
+
+/// The kinds of twins that a probe which is as expected sends all the same. A signed caller whom nothing allows is
+/// refused in words that leave open who did it; what refuses the unsigned is nearly always named.
+fn expected_twins(target: &Target, hub_twins: bool) -> usize {
+    let vague = match &target.expectation.refusal {
+        None => false,
+        Some(ExpectedRefusal::AnyPolicy) => true,
+        Some(ExpectedRefusal::By(reasons)) => reasons.iter().any(|reason| {
+            matches!(
+                reason,
+                Reason::UnattributedPolicy | Reason::ResourceOrIdentityPolicy | Reason::Forbidden
+            )
+        }),
+    };
+    match target.signer {
+        Signer::Role(_) if vague => 1 + usize::from(hub_twins),
+        Signer::Hub if vague => 1,
+        Signer::Role(_) | Signer::Hub | Signer::Anonymous => 0,
     }
 }
 
@@ -154,6 +193,7 @@ mod tests {
             roles: &[role],
             includes: 1,
             isolation_pairs: None,
+            hub_twins: false,
         };
         assert_eq!(lines(&recorder), settings.time_series(&recorded, 1));
 

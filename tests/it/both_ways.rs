@@ -1,15 +1,15 @@
 //! The same scenario in memory and over sockets gives the same outcomes; and over sockets the agent's counts
 //! are the hub's, quick retries included.
 
+use crate::conservation::{both_counted_alike, both_counted_the_same};
 use crate::sockets::{Agent, demo_head, demo_plan_against, hub_on_sockets, plan_against};
 use crate::stage::{Stage, api_of, demo_plan, metric_in, quiet_world, status_of};
-use spokeprobe::domain::api::ApiName;
-use spokeprobe::domain::outcome::{Outcome, Reason};
+use spokeprobe::domain::outcome::Reason;
 use spokeprobe::domain::target::Cadence;
 use spokeprobe::plan::Plan;
 use spokeprobe::recording::{self, Recorder};
 use spokeprobe::simulator::world::Fault;
-use spokeprobe::simulator::{Counts, ServerOptions, WireFault};
+use spokeprobe::simulator::{ServerOptions, WireFault};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,37 +41,13 @@ fn results(recorder: &Recorder) -> BTreeMap<String, BTreeSet<String>> {
         .collect()
 }
 
-/// Holds the agent's counts against the hub's. What was reset may or may not have been read.
-fn counts_agree(recorder: &Recorder, counts: &Counts) {
-    let mut apis: BTreeMap<String, (u64, u64)> = BTreeMap::new();
-    for status in recorder.snapshot().targets {
-        let ApiName::Id { id, .. } = &status.target.api else { panic!("no domain names here") };
-        let (answered, perhaps) = apis.entry(id.to_string()).or_default();
-        *perhaps += status.counts.retries;
-        for result in &status.counts.results {
-            match result.reason.outcome() {
-                Outcome::Unsent => {}
-                Outcome::Unreachable if result.reason == Reason::Reset => *perhaps += result.count,
-                _ => *answered += result.count,
-            }
-        }
-    }
-    for (api, (answered, perhaps)) in apis {
-        let read = counts.of_api(&api);
-        assert!(
-            (answered..=answered + perhaps).contains(&read),
-            "{api}: the hub read {read}, the agent counted {answered} and perhaps {perhaps} more"
-        );
-    }
-}
-
 #[tokio::test(start_paused = true)]
 async fn in_memory_every_target_ends_as_over_sockets() {
     let stage = Stage::start(quiet_world(), &each_second(demo_plan()));
     stage.after_seconds(4).await;
     let recorder = Arc::clone(&stage.recorder);
     let counts = stage.end().await;
-    counts_agree(&recorder, &counts);
+    both_counted_the_same(&recorder, &counts);
 
     // A paused clock must not see a socket, so the other half has a runtime of its own.
     let over_sockets = std::thread::spawn(|| {
@@ -82,12 +58,12 @@ async fn in_memory_every_target_ends_as_over_sockets() {
             let agent = Agent::start(simulator, &plan, |seams| seams).await;
             agent.until_all_ended(2).await;
             let (recorder, counts) = agent.end().await;
-            counts_agree(&recorder, &counts);
+            both_counted_alike(&recorder, &counts);
             results(&recorder)
         })
     });
     let (in_memory, over_sockets) = (results(&recorder), over_sockets.join().unwrap());
-    assert_eq!(in_memory.len(), 45);
+    assert_eq!(in_memory.len(), 50);
     assert!(in_memory.values().all(|seen| !seen.is_empty()), "{in_memory:?}");
     for (target, seen) in &in_memory {
         assert_eq!(Some(seen), over_sockets.get(target), "{target}");
@@ -127,7 +103,7 @@ async fn idle_connections_are_closed_after(idle_ms: u64) {
     assert!(hello.ended() >= 3, "{hello:?}");
     let retries = metric_in(&scrape, "spokeprobe_connection_retries_total", &[("spoke", "payments")]);
     assert!(retries.is_some_and(|seen| seen <= hello.retries as f64), "{retries:?} of {hello:?}");
-    counts_agree(&recorder, &counts);
+    both_counted_alike(&recorder, &counts);
 }
 
 #[tokio::test]

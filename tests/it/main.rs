@@ -9,6 +9,7 @@ mod both_ways;
 mod cli;
 mod clock_skew;
 mod config_files;
+mod conservation;
 mod hostile;
 mod isolation;
 mod overload;
