@@ -44,25 +44,35 @@ fn results(recorder: &Recorder) -> BTreeMap<String, BTreeSet<String>> {
 #[tokio::test(start_paused = true)]
 async fn in_memory_every_target_ends_as_over_sockets() {
     let stage = Stage::start(quiet_world(), &each_second(demo_plan()));
-    stage.after_seconds(4).await;
+    // Long enough for every vague refusal to have had its twins, and to be named by what they taught.
+    stage.after_seconds(10).await;
     let recorder = Arc::clone(&stage.recorder);
     let counts = stage.end().await;
     both_counted_the_same(&recorder, &counts);
+    let in_memory = results(&recorder);
 
     // A paused clock must not see a socket, so the other half has a runtime of its own.
-    let over_sockets = std::thread::spawn(|| {
+    let expected = in_memory.clone();
+    let over_sockets = std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             let simulator = hub_on_sockets(quiet_world(), ServerOptions::default()).await;
             let plan = each_second(demo_plan_against(&simulator));
             let agent = Agent::start(simulator, &plan, |seams| seams).await;
             agent.until_all_ended(2).await;
+            // What was ever seen stays seen: whoever ended otherwise even once never comes to be equal.
+            for _ in 0..60 {
+                if results(&agent.recorder) == expected {
+                    break;
+                }
+                agent.after_ms(250).await;
+            }
             let (recorder, counts) = agent.end().await;
             both_counted_alike(&recorder, &counts);
             results(&recorder)
         })
     });
-    let (in_memory, over_sockets) = (results(&recorder), over_sockets.join().unwrap());
+    let over_sockets = over_sockets.join().unwrap();
     assert_eq!(in_memory.len(), 50);
     assert!(in_memory.values().all(|seen| !seen.is_empty()), "{in_memory:?}");
     for (target, seen) in &in_memory {

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// Odd against the minute in which the demo's timeline repeats, so every target meets every state of it.
-const EVERY: Duration = Duration::from_secs(149);
+const EVERY: Duration = Duration::from_secs(211);
 const DAY: Duration = Duration::from_secs(86_400);
 
 /// The demo's plan at a pace that makes a day affordable, without its isolation: hundreds of pairs each minute
