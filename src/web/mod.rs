@@ -69,5 +69,17 @@ impl fmt::Debug for State {
     }
 }
 
+/// What `/api/v1/status` answers with, as values.
+#[must_use]
+pub fn status_of(state: &State) -> StatusView {
+    status::view(state)
+}
+
+/// The page that `/` answers with.
+#[must_use]
+pub fn page_of(state: &State) -> String {
+    page::render(&status::view(state))
+}
+
 #[cfg(test)]
 mod tests;

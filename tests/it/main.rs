@@ -25,3 +25,4 @@ mod stage;
 mod sts_outage;
 mod tidy;
 mod trust_removed;
+mod who_refused;
