@@ -19,8 +19,9 @@ pub mod endpoint;
 pub mod simulator;
 pub mod transport;
 pub mod web;
-// Level 3 to 5: one attempt, many attempts
+// Level 3 to 5: one attempt, what it taught, many attempts
 pub mod attempt;
+pub mod diagnosis;
 pub mod pacing;
 // Level 6 and 7: from text to plan
 pub mod config;

@@ -1,5 +1,6 @@
 //! The end of a run: the signals that ask for it, and the deadline it keeps.
 
+use crate::diagnosis::Diagnoser;
 use crate::pacing::Pacing;
 use std::time::Duration;
 
@@ -10,8 +11,13 @@ pub const DRAIN_DEADLINE: Duration = Duration::from_secs(8);
 /// How long the web server may take to close afterwards.
 pub(super) const WEB_DEADLINE: Duration = Duration::from_secs(1);
 
-pub(super) async fn within_deadline(pacing: &Pacing) {
-    if tokio::time::timeout(DRAIN_DEADLINE, pacing.drain()).await.is_err() {
+pub(super) async fn within_deadline(pacing: &Pacing, diagnoser: &Diagnoser) {
+    // Twins end as well, so that both sides have counted the same; the attempts in flight begin no new ones
+    // once the diagnoser is closing.
+    let both = async {
+        tokio::join!(pacing.drain(), diagnoser.drain());
+    };
+    if tokio::time::timeout(DRAIN_DEADLINE, both).await.is_err() {
         tracing::warn!(
             deadline_seconds = DRAIN_DEADLINE.as_secs(),
             "some attempts did not end in time and are left without a verdict"

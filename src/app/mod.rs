@@ -13,6 +13,7 @@ pub use outside::{Seams, SetupProblem};
 
 use crate::attempt::{Attempter, PreparedTarget, PreparingProblem};
 use crate::credentials::Store;
+use crate::diagnosis::{self, Case, Diagnoser, shared_fate};
 use crate::domain::identity::Signer;
 use crate::domain::target::TargetId;
 use crate::pacing::{PacedTarget, Pacing, Permits};
@@ -33,6 +34,7 @@ pub struct App {
     recorder: Arc<Recorder>,
     store: Arc<Store>,
     known_signers: mpsc::UnboundedReceiver<Signer>,
+    diagnoser: Arc<Diagnoser>,
     pacing: Pacing,
     targets: Vec<Arc<PacedTarget>>,
     seams: Seams,
@@ -68,7 +70,8 @@ impl App {
             problems: include.problems.iter().map(ToString::to_string).collect(),
         };
         recorder.set_includes(plan.includes.iter().map(included).collect());
-        let hub_in_use = plan.targets.iter().any(|target| target.signer == Signer::Hub);
+        let hub_in_use = plan.settings.diagnosis.hub_twins
+            || plan.targets.iter().any(|target| target.signer == Signer::Hub);
         let (store, known_signers) = Store::new(
             &plan.roles,
             hub_in_use,
@@ -83,8 +86,17 @@ impl App {
         let scope = SigningScope::execute_api(plan.settings.endpoint.region.clone());
         let attempter =
             Arc::new(Attempter::new(Arc::clone(&seams.transport), Arc::clone(&seams.clock), scope));
+        let diagnoser = Arc::new(Diagnoser::new(
+            plan.settings.diagnosis,
+            plan.settings.endpoint.clone(),
+            Arc::clone(&attempter),
+            Arc::clone(&recorder),
+            Arc::clone(&store),
+            Arc::clone(&seams.clock),
+        ));
         let pacing = Pacing::new(
             attempter,
+            Arc::clone(&diagnoser),
             Arc::clone(&recorder),
             Arc::clone(&seams.clock),
             Arc::clone(&seams.wait),
@@ -93,14 +105,18 @@ impl App {
         // All recorders first: a guard reads the record of another target.
         let recorders: HashMap<TargetId, Arc<TargetRecorder>> =
             plan.targets.iter().map(|target| (target.id.clone(), recorder.add_target(target))).collect();
+        let mut relatives = diagnosis::relatives(&plan.targets, &plan.roles, &recorders);
         let mut targets = Vec::with_capacity(plan.targets.len());
         for target in &plan.targets {
             let control = target.positive_control.as_ref().and_then(|id| recorders.get(id)).cloned();
             let prepared = PreparedTarget::new(Arc::clone(target), &plan.settings.endpoint, &store, control)
                 .map_err(|problem| BuildProblem { target: target.id.clone(), problem })?;
-            targets.push(pacing.pace(prepared, Arc::clone(&recorders[&target.id])));
+            let recorder = Arc::clone(&recorders[&target.id]);
+            let kin = relatives.remove(&target.id).unwrap_or_default();
+            let case = Case::new(Arc::clone(target), Arc::clone(&recorder), kin);
+            targets.push(pacing.pace(prepared, recorder, case));
         }
-        Ok(Self { recorder, store, known_signers, pacing, targets, seams })
+        Ok(Self { recorder, store, known_signers, diagnoser, pacing, targets, seams })
     }
 
     /// What is counted and kept.
@@ -118,10 +134,14 @@ impl App {
         listener: Option<web::Listener>,
         shutdown: CancellationToken,
     ) -> Result<(), Stopped> {
-        let Self { recorder, store, known_signers, pacing, targets, seams } = self;
+        let Self { recorder, store, known_signers, diagnoser, pacing, targets, seams } = self;
         // The web server answers until the very end, so that the last scrape sees the drained counts.
         let web_shutdown = CancellationToken::new();
         let readiness = web::Readiness::new();
+        let fate = seams::spawn(
+            "shared fate",
+            shared_fate::watch(Arc::clone(&recorder), Arc::clone(&seams.clock), Arc::clone(&seams.wait)),
+        );
         let state = web::State {
             recorder,
             readiness: readiness.clone(),
@@ -152,7 +172,8 @@ impl App {
         let result = until_stopped(driver, refresher, &shutdown).await;
         shutdown.cancel();
         asked.abort();
-        drain::within_deadline(&pacing).await;
+        fate.abort();
+        drain::within_deadline(&pacing, &diagnoser).await;
         web_shutdown.cancel();
         if let Some(server) = server
             && tokio::time::timeout(drain::WEB_DEADLINE, server).await.is_err()

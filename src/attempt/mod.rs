@@ -8,7 +8,7 @@ mod prepared;
 
 pub use prepared::{PreparedTarget, PreparingProblem};
 
-use crate::classify::{self, Classified};
+use crate::classify::{self, Classified, Lesson, Wording};
 use crate::credentials::{NoSession, Session};
 use crate::domain::moment::Moment;
 use crate::domain::observation::{Observation, RequestIds, Verdict};
@@ -42,6 +42,8 @@ pub struct Attempted {
     pub sent_secrets: Vec<Secret>,
     /// What STS meant by its refusal, where that is why nothing was sent.
     pub refusal: Option<AssumeRoleRefusal>,
+    /// The wording of a refusal or failure that the gateway itself wrote.
+    pub wording: Option<Wording>,
 }
 
 impl Attempter {
@@ -53,21 +55,44 @@ impl Attempter {
 
     /// Makes one attempt that became due at `due`.
     pub async fn attempt(&self, prepared: &PreparedTarget, due: Moment) -> Observation {
-        self.make(prepared, due, false).await.observation
+        self.make(prepared, due, None, false).await.observation
     }
 
     /// Makes one attempt and keeps the answer.
     pub async fn attempt_and_keep(&self, prepared: &PreparedTarget, due: Moment) -> Attempted {
-        self.make(prepared, due, true).await
+        self.make(prepared, due, None, true).await
     }
 
-    async fn make(&self, prepared: &PreparedTarget, due: Moment, keep_secrets: bool) -> Attempted {
+    /// The same, judged with what an earlier diagnosis taught about the target's refusals, and without the secrets that
+    /// were sent.
+    pub async fn attempt_informed(
+        &self,
+        prepared: &PreparedTarget,
+        due: Moment,
+        lesson: Option<Lesson>,
+    ) -> Attempted {
+        self.make(prepared, due, lesson, false).await
+    }
+
+    async fn make(
+        &self,
+        prepared: &PreparedTarget,
+        due: Moment,
+        lesson: Option<Lesson>,
+        keep_secrets: bool,
+    ) -> Attempted {
         let target = prepared.target();
         let mut request = match self.signed(prepared) {
             Ok(request) => request,
             Err(Refused { reason, message, refusal }) => {
                 let observation = self.unsent(target, due, reason, message);
-                return Attempted { observation, exchange: None, sent_secrets: Vec::new(), refusal };
+                return Attempted {
+                    observation,
+                    exchange: None,
+                    sent_secrets: Vec::new(),
+                    refusal,
+                    wording: None,
+                };
             }
         };
         let attempt = (&target.id, due, self.clock.wall());
@@ -82,12 +107,14 @@ impl Attempter {
             same_account: prepared.same_account(),
             positive_control_ok: prepared.positive_control_ok(),
             received_at: self.clock.wall(),
+            lesson,
         };
         let mut classified = classify::classify(&exchange, &context);
         classified.ids.sent_trace_id = sent_trace_id;
         let signed_header_bytes = prepared.is_signed().then_some(header_bytes);
+        let wording = classified.wording;
         let observation = observation(due, &exchange, classified, &context, signed_header_bytes);
-        Attempted { observation, exchange: Some(exchange), sent_secrets, refusal: None }
+        Attempted { observation, exchange: Some(exchange), sent_secrets, refusal: None, wording }
     }
 
     /// The observation of an attempt that was never sent.

@@ -2,7 +2,9 @@
 //!
 //! Pure: an `Exchange` of `transport` and a `Target` go in, a `Classified` for the `Observation` comes out.
 //! `answer` reads the marks on an answer, `error_types` and `denials` hold the tables that give reasons,
-//! `expectation` compares with what was asked, and `scrub` cleans every text that is kept.
+//! `expectation` compares with what was asked, and `scrub` cleans every text that is kept. `narrowing` says what
+//! follows for a vague reason from further answers; `wording` finds the same refusal again, so that what was
+//! learnt about it can be used.
 //!
 //! The order is: marks of CloudFront, then headers renamed by the gateway, then the error type with its
 //! message, then the gateway's ids, then the status. What a text cannot decide gets a vague reason.
@@ -11,11 +13,14 @@ mod answer;
 mod denials;
 mod error_types;
 mod expectation;
+pub mod narrowing;
 mod scrub;
 #[cfg(test)]
 mod tests;
+mod wording;
 
 pub use scrub::{MESSAGE_CHARS_MAX, scrub};
+pub use wording::{Lesson, Wording};
 
 use crate::domain::moment::Moment;
 use crate::domain::observation::{BodyDigest, RequestIds, Verdict};
@@ -40,6 +45,8 @@ pub struct Context<'a> {
     pub positive_control_ok: bool,
     /// When the answer was there, by our wall clock.
     pub received_at: SystemTime,
+    /// What an earlier diagnosis taught about the target's refusals.
+    pub lesson: Option<Lesson>,
 }
 
 /// An exchange, judged.
@@ -58,6 +65,8 @@ pub struct Classified {
     pub clock_skew_seconds: Option<f64>,
     /// True when the answer was longer than the read limit; it is judged by what was read.
     pub truncated: bool,
+    /// The wording of a refusal or failure that the gateway itself wrote.
+    pub wording: Option<Wording>,
 }
 
 /// Judges one exchange.
@@ -94,9 +103,15 @@ fn judge(response: &Response, done: Moment, context: &Context<'_>) -> Classified
         answer: &answer,
         response_time: done.since(context.due),
     };
+    let mut wording = None;
     let verdict = match read(&answer, context.same_account) {
         Reading::Stranger(reason) => verdict(Judgement::unexpected(reason), None, None),
         Reading::Gateway { reason, message, policy_arn } => {
+            let error_type = answer.error_type.as_deref().unwrap_or_default();
+            let found = Wording::of(response.status, error_type, message.as_deref(), reason);
+            wording = Some(found);
+            // Judged by what is known of such a refusal, so that a guard goes by the layer that refused.
+            let reason = found.informed(context.lesson);
             verdict(asked.by_gateway(reason), message.map(|message| scrub(&message)), policy_arn)
         }
         Reading::Through(by_status) => verdict(asked.through(by_status), None, None),
@@ -108,6 +123,7 @@ fn judge(response: &Response, done: Moment, context: &Context<'_>) -> Classified
         body,
         clock_skew_seconds: answer.clock_skew_seconds(context.received_at),
         truncated: response.truncated,
+        wording,
         ids: answer.ids,
     }
 }
@@ -162,6 +178,7 @@ fn without_answer(reason: Reason, message: Option<String>) -> Classified {
         body: None,
         clock_skew_seconds: None,
         truncated: false,
+        wording: None,
     }
 }
 

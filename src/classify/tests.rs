@@ -41,6 +41,7 @@ fn target(expectation: Expectation, anonymous: bool) -> Target {
         timeout: Duration::from_secs(31),
         fresh_connection: false,
         positive_control: None,
+        twins: false,
     }
 }
 
@@ -81,6 +82,7 @@ fn context(target: &Target) -> Context<'_> {
         same_account: None,
         positive_control_ok: false,
         received_at: UNIX_EPOCH + Duration::from_secs(1_795_289_100),
+        lesson: None,
     }
 }
 

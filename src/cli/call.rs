@@ -155,6 +155,7 @@ fn target(args: &CallArgs, config: &Config) -> Result<(Target, Option<RoleInUse>
         timeout: Duration::from_secs(args.timeout_seconds),
         fresh_connection: true,
         positive_control: None,
+        twins: false,
     };
     Ok((target, role))
 }

@@ -20,8 +20,10 @@ struct ApiBalance {
     /// As `spoke/api`.
     name: String,
     id: String,
-    /// The agent's attempts of which a request reached the simulator.
+    /// The agent's attempts of which a request reached the simulator, twins included.
     sent: u64,
+    /// Those of them that were twins.
+    twins: u64,
     /// Attempts without an answer: whether their request was read, only the simulator knows.
     perhaps_read: u64,
     /// What the simulator read.
@@ -50,10 +52,15 @@ impl Summary {
                 read: counted.of_api(&id),
                 id,
                 sent: 0,
+                twins: 0,
                 perhaps_read: 0,
             });
             // The first try of a quick retry may have been read before its connection closed.
             api.perhaps_read += status.counts.retries;
+            // Twins are in no other count of the agent, but the simulator cannot know them.
+            api.sent += status.counts.twins.answered;
+            api.perhaps_read += status.counts.twins.cut_off;
+            api.twins += status.counts.twins.sent;
             for result in &status.counts.results {
                 match (result.reason.outcome(), result.reason) {
                     (Outcome::Unsent, _) => {}
@@ -90,7 +97,8 @@ impl Summary {
         };
         let mut text = output::table(&header, &rows);
         text.push_str(&format!(
-            "\n\nConservation: the agent counted {sent} requests that were answered, the simulator read {read}; {verdict}."
+            "\n\nConservation: the agent counted {sent} requests that were answered ({} of them twins), the simulator read {read}; {verdict}.",
+            self.twins(),
         ));
         for api in self.apis.iter().filter(|api| !api.agrees()) {
             text.push_str(&format!(
@@ -112,6 +120,7 @@ impl Summary {
             "conservation": {
                 "agrees": self.agrees(),
                 "answered": sent,
+                "twins": self.twins(),
                 "read_by_simulator": read,
                 "targets_out_of_balance": self.imbalances,
                 "apis": self.apis.iter().map(|api| json!({
@@ -124,6 +133,10 @@ impl Summary {
                 })).collect::<Vec<_>>(),
             },
         })
+    }
+
+    fn twins(&self) -> u64 {
+        self.apis.iter().map(|api| api.twins).sum()
     }
 
     fn totals(&self) -> (u64, u64) {
@@ -166,6 +179,12 @@ fn target_json(status: &TargetStatus) -> serde_json::Value {
         "reason": last.map(|last| last.reason.as_str()),
         "expected": last.map(|last| last.expected),
         "code": last.and_then(|last| last.code),
+        "diagnosis": status.diagnosis.as_ref().map(|known| json!({
+            "reason": known.reason.as_str(),
+            "because": known.because,
+            "suspects": known.suspects,
+        })),
+        "twins": status.counts.twins.sent,
         "results": status.counts.results.iter().filter(|result| result.count > 0).map(|result| json!({
             "code": result.code,
             "outcome": result.reason.outcome().as_str(),

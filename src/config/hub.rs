@@ -34,8 +34,15 @@ pub(crate) static HUB: Section = Section {
             "The shared execute-api interface VPC endpoint.",
         ),
         Key::optional("sts", Shape::Section(&STS), "", "Where STS is."),
+        Key::optional(
+            "twins",
+            Shape::Bool,
+            "true",
+            "Whether vague refusals may be explained with attempts under the agent's own identity; always so \
+             if some probe says `as: hub`.",
+        ),
     ],
-    later: &["twins"],
+    later: &[],
 };
 
 static ORGANIZATION: Section = Section {
@@ -115,6 +122,8 @@ pub struct Hub {
     pub endpoint: Endpoint,
     /// Another address of STS.
     pub sts_endpoint_url: Option<String>,
+    /// Twins may be signed with the agent's own credentials.
+    pub twins: bool,
 }
 
 /// The AWS organisation.
@@ -169,7 +178,8 @@ pub(crate) fn read(value: &Value<'_>, files: FileReader<'_>) -> Option<Hub> {
         read_url(&url, &text)?;
         Some(text.trim_end_matches('/').to_owned())
     });
-    Some(Hub { region: region?, role_arn, organization, endpoint: endpoint?, sts_endpoint_url })
+    let twins = fields.get("twins").and_then(|v| v.boolean()).unwrap_or(false);
+    Some(Hub { region: region?, role_arn, organization, endpoint: endpoint?, sts_endpoint_url, twins })
 }
 
 fn read_organization(value: &Value<'_>) -> Option<Organization> {

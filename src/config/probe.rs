@@ -77,8 +77,15 @@ pub(crate) static PROBE: Section = Section {
             "reuse",
             "fresh opens a connection for each attempt, default reuse.",
         ),
+        Key::optional(
+            "twins",
+            Shape::Bool,
+            "true",
+            "Whether a vague refusal may be explained by sending this request again in another form; always so \
+             for GET and HEAD.",
+        ),
     ],
-    later: &["twins"],
+    later: &[],
 };
 
 /// A probe, as configured.
@@ -100,6 +107,8 @@ pub struct Probe {
     pub per_zone: bool,
     /// A connection of its own for each attempt.
     pub fresh_connection: bool,
+    /// Twins may be sent whatever the method.
+    pub twins: bool,
     /// Where it is.
     pub place: Place,
     /// Where `as` is and what it says, for the problem of an unknown spoke; hides the environment's values.
@@ -141,6 +150,7 @@ pub(crate) fn read(value: &Value<'_>, rules: &Rules, around: &Surroundings<'_>) 
         }
     }
     let connection = fields.get("connection").and_then(|v| v.word(&["reuse", "fresh"]));
+    let twins = fields.get("twins").and_then(|v| v.boolean());
     let (method, path_and_query) = line?;
     Some(Probe {
         name: name?,
@@ -151,6 +161,7 @@ pub(crate) fn read(value: &Value<'_>, rules: &Rules, around: &Surroundings<'_>) 
         expectation: expectation.unwrap_or_else(|| Some(Expectation::default()))?,
         per_zone,
         fresh_connection: connection == Some("fresh"),
+        twins: twins.unwrap_or(false),
         place: value.place(),
         identity_written: fields.get("as").map(|v| (v.place(), v.found())),
     })

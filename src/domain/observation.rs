@@ -133,3 +133,35 @@ impl MissCause {
         }
     }
 }
+
+/// In what a twin attempt differs from the attempt it explains: in who signs, or in how it gets there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Twin {
+    /// The same request, unsigned.
+    Anonymous,
+    /// The same request, signed by the agent's own credentials.
+    Hub,
+    /// The same request, signed by the spoke's role.
+    Spoke,
+    /// The same request under the same identity by another style of addressing.
+    Addressing,
+    /// Another configured path of the same api under the same identity.
+    Path,
+}
+
+impl Twin {
+    /// Every twin.
+    pub const ALL: [Self; 5] = [Self::Anonymous, Self::Hub, Self::Spoke, Self::Addressing, Self::Path];
+
+    /// The word in metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Anonymous => "anonymous",
+            Self::Hub => "hub",
+            Self::Spoke => "spoke",
+            Self::Addressing => "addressing",
+            Self::Path => "path",
+        }
+    }
+}

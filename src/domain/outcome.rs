@@ -218,9 +218,16 @@ impl Reason {
             Self::UnattributedPolicy => {
                 named.is_policy() && !matches!(named, Self::LambdaAuthorizer | Self::Unauthorized)
             }
-            Self::ResourceOrIdentityPolicy => {
-                matches!(named, Self::ResourcePolicy | Self::IdentityPolicy)
-            }
+            // What caps an identity policy (session policy, boundary, SCP) may hide behind the same words: which
+            // of them a caller is told of across accounts was never measured for execute-api.
+            Self::ResourceOrIdentityPolicy => matches!(
+                named,
+                Self::ResourcePolicy
+                    | Self::IdentityPolicy
+                    | Self::SessionPolicy
+                    | Self::PermissionsBoundary
+                    | Self::ServiceControlPolicy
+            ),
             _ => false,
         }
     }

@@ -94,6 +94,8 @@ pub struct Target {
     pub fresh_connection: bool,
     /// For an anonymous guard: the signed probe of the same api, method and path that expects a 2xx.
     pub positive_control: Option<TargetId>,
+    /// True when twins of this request may be sent although it is neither GET nor HEAD.
+    pub twins: bool,
 }
 
 /// What `spoke_info` says of a spoke.

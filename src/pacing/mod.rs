@@ -10,6 +10,7 @@ mod permits;
 pub use permits::Permits;
 
 use crate::attempt::{Attempter, PreparedTarget};
+use crate::diagnosis::{Case, Diagnoser};
 use crate::domain::identity::Signer;
 use crate::domain::moment::Moment;
 use crate::domain::observation::{Door, MissCause, Observation};
@@ -32,6 +33,7 @@ use tokio_util::task::TaskTracker;
 pub struct PacedTarget {
     prepared: PreparedTarget,
     recorder: Arc<TargetRecorder>,
+    case: Arc<Case>,
     permits: permits::TargetPermits,
     /// Attempts of this target that have a permit or wait for one.
     running: AtomicUsize,
@@ -128,9 +130,17 @@ impl PacedTarget {
     }
 }
 
+/// Those who make an attempt and learn from it.
+#[derive(Clone)]
+struct Hands {
+    attempter: Arc<Attempter>,
+    diagnoser: Arc<Diagnoser>,
+    clock: Arc<dyn Clock>,
+}
+
 /// Drives the attempts of all targets.
 pub struct Pacing {
-    attempter: Arc<Attempter>,
+    hands: Hands,
     recorder: Arc<Recorder>,
     clock: Arc<dyn Clock>,
     wait: Arc<dyn Wait>,
@@ -143,17 +153,24 @@ impl Pacing {
     #[must_use]
     pub fn new(
         attempter: Arc<Attempter>,
+        diagnoser: Arc<Diagnoser>,
         recorder: Arc<Recorder>,
         clock: Arc<dyn Clock>,
         wait: Arc<dyn Wait>,
         permits: Permits,
     ) -> Self {
-        Self { attempter, recorder, clock, wait, permits, tasks: TaskTracker::new() }
+        let hands = Hands { attempter, diagnoser, clock: Arc::clone(&clock) };
+        Self { hands, recorder, clock, wait, permits, tasks: TaskTracker::new() }
     }
 
     /// Makes a target ready to be paced.
     #[must_use]
-    pub fn pace(&self, prepared: PreparedTarget, recorder: Arc<TargetRecorder>) -> Arc<PacedTarget> {
+    pub fn pace(
+        &self,
+        prepared: PreparedTarget,
+        recorder: Arc<TargetRecorder>,
+        case: Arc<Case>,
+    ) -> Arc<PacedTarget> {
         let target = prepared.target();
         let permits = self.permits.of(&target.account);
         let most_running = match target.cadence {
@@ -164,6 +181,7 @@ impl Pacing {
         Arc::new(PacedTarget {
             prepared,
             recorder,
+            case,
             permits,
             running: AtomicUsize::new(0),
             most_running,
@@ -239,9 +257,9 @@ impl Pacing {
         }
         let running = Running::new(target, Arc::clone(&self.recorder));
         if running.target().waits_for_permits() {
-            self.tasks.spawn(guarded(attempt_in_turn(Arc::clone(&self.attempter), running, due)));
+            self.tasks.spawn(guarded(attempt_in_turn(self.hands.clone(), running, due)));
         } else if let Some(permit) = running.target().permits.try_now() {
-            self.tasks.spawn(guarded(attempt_now(Arc::clone(&self.attempter), running, due, permit)));
+            self.tasks.spawn(guarded(attempt_now(self.hands.clone(), running, due, permit)));
         } else {
             running.miss(MissCause::Overloaded);
         }
@@ -255,25 +273,30 @@ async fn guarded(attempt: impl Future<Output = ()> + Send) {
     }
 }
 
-async fn attempt_in_turn(attempter: Arc<Attempter>, running: Running, due: Moment) {
+async fn attempt_in_turn(hands: Hands, running: Running, due: Moment) {
     let target = Arc::clone(running.target());
     let timeout = target.prepared.target().timeout;
     match tokio::time::timeout(timeout, target.permits.in_turn()).await {
-        Ok(permit) => attempt_now(attempter, running, due, permit).await,
+        Ok(permit) => attempt_now(hands, running, due, permit).await,
         Err(_elapsed) => {
             let message = Some("no permit within the probe's timeout: see limits.in_flight".to_owned());
-            let observation = attempter.unsent(target.prepared.target(), due, Reason::Overloaded, message);
+            let observation =
+                hands.attempter.unsent(target.prepared.target(), due, Reason::Overloaded, message);
             running.never_started(&observation);
         }
     }
 }
 
-async fn attempt_now(attempter: Arc<Attempter>, mut running: Running, due: Moment, permit: permits::Permit) {
+async fn attempt_now(hands: Hands, mut running: Running, due: Moment, permit: permits::Permit) {
     running.start();
-    let observation = attempter.attempt(&running.target().prepared, due).await;
+    let target = Arc::clone(running.target());
+    let lesson = target.case.lesson(hands.clock.now());
+    let attempted = hands.attempter.attempt_informed(&target.prepared, due, lesson).await;
     // The permit goes first: who reads a counted attempt may rely on its permit being free.
     drop(permit);
-    running.end(&observation);
+    running.end(&attempted.observation);
+    // Last, so that nothing that is learnt from an attempt changes how it is counted.
+    hands.diagnoser.saw(&target.case, &attempted, || target.permits.spare());
 }
 
 /// One attempt from arrival to record. Whatever happens to it, it is accounted for exactly once.

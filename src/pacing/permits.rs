@@ -11,6 +11,7 @@ pub struct Permits {
     /// Rates together get at most half of the agent's permits, so that hanging rates leave room for health.
     rates: Arc<Semaphore>,
     accounts: Mutex<HashMap<AccountId, Arc<Semaphore>>>,
+    in_flight: usize,
     per_account: usize,
 }
 
@@ -19,6 +20,8 @@ pub(super) struct TargetPermits {
     agent: Arc<Semaphore>,
     rates: Arc<Semaphore>,
     account: Arc<Semaphore>,
+    /// Permits in all, of the agent and of the account.
+    totals: (usize, usize),
 }
 
 /// Held while an attempt is in flight.
@@ -37,6 +40,7 @@ impl Permits {
             agent: Arc::new(Semaphore::new(in_flight)),
             rates: Arc::new(Semaphore::new((in_flight / 2).max(1))),
             accounts: Mutex::default(),
+            in_flight,
             per_account: per_account.clamp(1, Semaphore::MAX_PERMITS),
         }
     }
@@ -53,6 +57,7 @@ impl Permits {
             agent: Arc::clone(&self.agent),
             rates: Arc::clone(&self.rates),
             account: Arc::clone(account),
+            totals: (self.in_flight, self.per_account),
         }
     }
 }
@@ -68,6 +73,21 @@ impl TargetPermits {
             // The semaphores are never closed; waiting on is the only answer that is not a lie.
             _ => std::future::pending().await,
         }
+    }
+
+    /// A permit for what may as well not happen: only while more than half of the account's and of the agent's
+    /// permits stay free, so that no attempt ever waits for it.
+    pub(super) fn spare(&self) -> Option<Permit> {
+        let plenty = |free: &Semaphore, total: usize| free.available_permits() > (total / 2).max(1);
+        let (agent, account) = self.totals;
+        if !plenty(&self.agent, agent) || !plenty(&self.account, account) {
+            return None;
+        }
+        Some(Permit {
+            _rate: None,
+            _account: Arc::clone(&self.account).try_acquire_owned().ok()?,
+            _agent: Arc::clone(&self.agent).try_acquire_owned().ok()?,
+        })
     }
 
     /// A permit for an arrival of a rate, if all three are free now.
@@ -109,6 +129,19 @@ mod tests {
         assert_eq!(rates.len(), 2);
         let health: Vec<_> = (0..4).filter_map(|_| target.in_turn().now_or_never()).collect();
         assert_eq!(health.len(), 2);
+    }
+
+    #[test]
+    fn spare_permits_leave_more_than_half_free() {
+        let permits = Permits::new(100, 8);
+        let target = permits.of(&account("111111111111"));
+        let held: Vec<_> = std::iter::from_fn(|| target.spare()).collect();
+        assert_eq!(held.len(), 4);
+        assert!(target.in_turn().now_or_never().is_some());
+        for few in [1, 2] {
+            let held = Permits::new(100, few).of(&account("111111111111")).spare();
+            assert_eq!(held.is_some(), few > 1, "{few}");
+        }
     }
 
     #[test]

@@ -14,9 +14,10 @@ pub use estimate::{Estimate, MonthlyCost, SeriesCount, estimate};
 
 use crate::config::Config;
 use crate::domain::credentials::RoleInUse;
+use crate::domain::identity::Identity;
 use crate::domain::target::{SpokeInfo, Target};
 use crate::yaml::Problem;
-use crate::{credentials, endpoint, recording, transport, web};
+use crate::{credentials, diagnosis, endpoint, recording, transport, web};
 use ipnet::IpNet;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -63,6 +64,8 @@ pub struct Settings {
     pub web: web::Settings,
     /// Metrics.
     pub recording: recording::Settings,
+    /// Twins.
+    pub diagnosis: diagnosis::Settings,
 }
 
 /// The ceilings of the whole agent and of each account.
@@ -147,5 +150,11 @@ fn settings(config: &Config) -> Settings {
         },
         web: web::Settings { listen: config.web.listen, status: config.web.status },
         recording: recording::Settings { buckets: config.buckets.clone() },
+        diagnosis: diagnosis::Settings { hub_twins: hub.twins || some_probe_signs_as_the_hub(config) },
     }
+}
+
+fn some_probe_signs_as_the_hub(config: &Config) -> bool {
+    let apis = config.spokes.iter().flat_map(|spoke| &spoke.apis);
+    apis.flat_map(|api| &api.probes).any(|probe| probe.identity == Identity::Hub)
 }

@@ -83,6 +83,7 @@ fn target(
         timeout: probe.timeout,
         fresh_connection: probe.fresh_connection,
         positive_control: None,
+        twins: probe.twins,
     }
 }
 

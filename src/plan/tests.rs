@@ -131,10 +131,10 @@ fn the_estimate_adds_up() {
     // The guard's calls are not charged.
     assert!((estimate.monthly_cost.api_calls_usd - 0.3024).abs() < 1e-9);
     let histogram = 12 + 3;
-    let agent = (15 + 3) + (10 + 3) + 4 + 7;
+    let agent = (15 + 3) + (10 + 3) + 7 + 7;
     let probe = 1 + 1 + 1 + 3 + histogram + 4;
     let guard = 1 + 2 + 1 + 3 + histogram + 4 + 1;
-    let spoke = 1 + 1 + 1 + 1 + 1;
+    let spoke = 2 + 1 + 1 + 1 + 1;
     assert_eq!(estimate.time_series.expected, agent + probe + guard + spoke);
     let worst = 1 + 8 + 8 + 3 + 5 * histogram + 4;
     assert_eq!(estimate.time_series.worst, agent + 2 * worst + 1 + spoke + 3);

@@ -7,6 +7,7 @@ use crate::domain::moment::Moment;
 use crate::domain::observation::{Observation, RequestIds};
 use crate::domain::outcome::Reason;
 use crate::domain::target::TargetId;
+use crate::recording::diagnosis::KnownFault;
 use crate::recording::locked;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
@@ -182,6 +183,7 @@ impl CredentialsState {
 pub(super) struct Board {
     failures: Mutex<VecDeque<Arc<Failure>>>,
     skew: Mutex<VecDeque<f64>>,
+    faults: Mutex<Vec<KnownFault>>,
 }
 
 impl Board {
@@ -193,6 +195,16 @@ impl Board {
     /// The kept failures, newest first.
     pub(super) fn failures(&self) -> Vec<Arc<Failure>> {
         locked(&self.failures).iter().rev().cloned().collect()
+    }
+
+    /// Replaces what is known of shared faults.
+    pub(super) fn set_faults(&self, faults: Vec<KnownFault>) {
+        *locked(&self.faults) = faults;
+    }
+
+    /// The shared faults.
+    pub(super) fn faults(&self) -> Vec<KnownFault> {
+        locked(&self.faults).clone()
     }
 
     /// Takes note of how far a peer's clock is ahead of ours.

@@ -5,6 +5,7 @@
 
 use crate::domain::name::Name;
 use crate::domain::observation::Door;
+use crate::recording::diagnosis::{FaultPlace, FaultScope, KnownFault};
 use crate::recording::families::{Families, series};
 use crate::recording::target_recorder::{StateView, labels};
 use crate::recording::{IncludeStatus, Members, Shared, build, locked};
@@ -35,6 +36,8 @@ impl StateCollector {
             &f.header_bytes,
             &f.spoke_info,
             &f.include,
+            &f.fault,
+            &f.spoke_fault,
             &f.build_info,
         ];
         let descriptions = gauges.into_iter().map(|gauge| gauge.description()).collect::<Result<_, _>>()?;
@@ -51,6 +54,7 @@ impl Collector for StateCollector {
         let members = self.shared.members();
         let mut families = target_families(&self.shared.families, &members);
         families.extend(spoke_families(&self.shared.families, &members));
+        families.extend(fault_families(&self.shared.families, &members, &self.shared.board.faults()));
         drop(members);
         let f = &self.shared.families;
         families.push(
@@ -132,6 +136,18 @@ fn spoke_families(f: &Families, members: &Members) -> Vec<MetricFamily> {
         Some(series(&[("spoke", name.as_str())], epoch_seconds(end)))
     });
     vec![f.spoke_info.family(infos().map(info_series).collect()), f.expiry.family(expiry.collect())]
+}
+
+fn fault_families(f: &Families, members: &Members, faults: &[KnownFault]) -> Vec<MetricFamily> {
+    let at = |place: &FaultPlace| f64::from(faults.iter().any(|fault| fault.place == *place));
+    let shared = FaultScope::ALL
+        .map(|scope| series(&[("scope", scope.as_str())], at(&FaultPlace::Shared(scope))))
+        .to_vec();
+    let announced = members.spokes.iter().filter(|(_, spoke)| spoke.info.is_some());
+    let of_spokes = announced
+        .map(|(name, _)| series(&[("spoke", name.as_str())], at(&FaultPlace::Spoke(name.clone()))))
+        .collect();
+    vec![f.fault.family(shared), f.spoke_fault.family(of_spokes)]
 }
 
 fn epoch_seconds(at: SystemTime) -> f64 {

@@ -3,6 +3,7 @@
 use crate::domain::observation::MissCause;
 use crate::domain::outcome::Reason;
 use crate::domain::target::TargetId;
+use crate::recording::diagnosis::TwinCounts;
 
 /// Everything counted of one target, read at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,6 +20,8 @@ pub struct Counts {
     pub waiting: i64,
     /// Quick retries within attempts; a server may have read the first try as well.
     pub retries: u64,
+    /// Attempts made only to explain a refusal; in none of the other counts.
+    pub twins: TwinCounts,
 }
 
 /// How often a target ended in one way.
@@ -49,6 +52,13 @@ impl Counts {
     #[must_use]
     pub fn missed_by(&self, cause: MissCause) -> u64 {
         MissCause::ALL.iter().zip(self.missed).filter(|(each, _)| **each == cause).map(|(_, n)| n).sum()
+    }
+
+    /// The attempts that had no permit: missed for it, or given up after waiting.
+    #[must_use]
+    pub fn overloaded(&self) -> u64 {
+        let given_up = self.results.iter().filter(|result| result.reason == Reason::Overloaded);
+        self.missed_by(MissCause::Overloaded) + given_up.map(|result| result.count).sum::<u64>()
     }
 
     /// True while the books balance: `due` counted apart equals everything that became of it.

@@ -48,6 +48,7 @@ pub(crate) fn target(path: &str) -> Target {
         timeout: Duration::from_secs(31),
         fresh_connection: false,
         positive_control: None,
+        twins: false,
     }
 }
 

@@ -71,6 +71,12 @@ families! {
     interval: StateGauge = "probe_interval_seconds" [];
     /// Of a guard: 1 if what must be refused was let in, 0 if it was refused, by the last evidence of any zone.
     door_open: StateGauge = "door_open" [];
+    /// Attempts made only to explain a vague refusal, by how they differ from the attempt they explain. They are in no other count.
+    twins: IntCounterVec = "twin_attempts_total" ["spoke" "api" "probe" "as"];
+    /// 1 while many spokes fail alike for one cause: the shared endpoint, STS, or the agent itself.
+    fault: StateGauge = "fault" [];
+    /// 1 while all probes of a spoke that want an answer fail alike.
+    spoke_fault: StateGauge = "spoke_fault" [];
     /// Seconds from due to sent, of all attempts that were sent.
     lag: HistogramVec = "schedule_lag_seconds" [] lag;
     /// Attempts that are due and have neither ended nor been missed, those that wait for a permit included.

@@ -1,13 +1,14 @@
 //! The sink: the only prometheus and hdrhistogram user, and the only place that names a metric.
 //!
 //! `families` holds every metric in one struct; `target_recorder` is what attempts write to; `windows` keeps
-//! recent latencies, `board` what people are shown; `collector` writes gauges of state at scrape time;
+//! recent latencies, `board` what people are shown, `diagnosis` what was found out; `collector` writes gauges of state at scrape time;
 //! `counts` states the conservation law. `Recorder` joins them; `web` only reads.
 
 mod board;
 pub mod build;
 mod collector;
 mod counts;
+mod diagnosis;
 mod families;
 mod series_count;
 mod spoke_recorder;
@@ -17,6 +18,10 @@ mod windows;
 
 pub use board::{CredentialsState, Failure, KEPT_FAILURES, KEPT_FAILURES_PER_TARGET, Last, Refusal};
 pub use counts::{Counts, Imbalance, ResultCount};
+pub use diagnosis::{
+    Conditions, FaultPlace, FaultScope, KnownDiagnosis, KnownFault, SpokeCondition, TargetCondition,
+    TwinCounts, TwinEnd,
+};
 pub use series_count::Recorded;
 pub use status::{IncludeStatus, Snapshot, SpokeStatus, TargetStatus};
 pub use target_recorder::{RESULTS_PER_TARGET, TargetRecorder};
@@ -24,6 +29,7 @@ pub use windows::{Percentiles, RING_SAMPLES};
 
 use crate::domain::credentials::RoleInUse;
 use crate::domain::name::Name;
+use crate::domain::observation::Twin;
 use crate::domain::target::{SpokeInfo, Target, TargetId};
 use board::Board;
 use collector::StateCollector;
@@ -194,6 +200,15 @@ impl Recorder {
         let mut members = self.shared.members_mut();
         let Some(recorder) = members.targets.remove(id) else { return };
         recorder.remove();
+        let same_probe =
+            |other: &TargetId| other.spoke == id.spoke && other.api == id.api && other.probe == id.probe;
+        if !members.targets.keys().any(same_probe) {
+            // The zones of a probe share these.
+            for twin in Twin::ALL {
+                let set = [id.spoke.as_str(), id.api.as_str(), id.probe.as_str(), twin.as_str()];
+                let _absent = self.shared.families.twins.remove_label_values(&set);
+            }
+        }
         if let Some(spoke) = members.spokes.get_mut(&id.spoke) {
             spoke.targets = spoke.targets.saturating_sub(1);
             if spoke.targets == 0 {
@@ -208,7 +223,8 @@ impl Recorder {
     pub fn assume_role_ended(&self, role: &RoleInUse, result: AssumeRoleResult, took: Duration) {
         let families = &self.shared.families;
         families.assume_role_duration.with_label_values::<&str>(&[]).observe(took.as_secs_f64());
-        self.for_spokes(role, |name, _| {
+        self.for_spokes(role, |name, spoke| {
+            spoke.recorder.set_assume_role(result);
             families.assume_role.with_label_values(&[name.as_str(), result.as_str()]).inc();
         });
     }
@@ -282,7 +298,46 @@ impl Recorder {
             in_flight: self.shared.families.in_flight.get(),
             clock_skew_seconds: self.shared.board.skew_seconds(),
             task_panics: self.shared.families.panics.get(),
+            faults: self.shared.board.faults(),
         }
+    }
+
+    /// How targets, spokes and the agent stand: what shared faults are found from. Far cheaper than a
+    /// snapshot.
+    #[must_use]
+    pub fn conditions(&self) -> Conditions {
+        let members = self.shared.members();
+        let targets: Vec<_> = members.targets.values().cloned().collect();
+        let spokes: Vec<_> =
+            members.spokes.iter().map(|(name, spoke)| (name.clone(), Arc::clone(&spoke.recorder))).collect();
+        drop(members);
+        let lag = self.shared.families.lag.with_label_values::<&str>(&[]);
+        let mut conditions = Conditions {
+            sent: lag.get_sample_count(),
+            lag_seconds: lag.get_sample_sum(),
+            clock_skew_seconds: self.shared.board.skew_seconds(),
+            ..Conditions::default()
+        };
+        for target in &targets {
+            let counts = target.counts();
+            conditions.due += counts.due;
+            conditions.overloaded += counts.overloaded();
+            conditions.targets.push(target.condition());
+        }
+        conditions.spokes = spokes
+            .into_iter()
+            .map(|(name, recorder)| SpokeCondition {
+                name,
+                credentials: recorder.credentials(),
+                last_assume_role: recorder.last_assume_role(),
+            })
+            .collect();
+        conditions
+    }
+
+    /// Replaces what is known of shared faults, for `fault`, `spoke_fault` and status.
+    pub fn set_faults(&self, faults: Vec<KnownFault>) {
+        self.shared.board.set_faults(faults);
     }
 
     /// Checks the conservation law: the targets whose books do not balance, which must be none.

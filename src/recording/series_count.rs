@@ -27,12 +27,12 @@ use std::sync::Arc;
 
 /// Sum, count and the bucket `+Inf` of a histogram.
 const BESIDE_BUCKETS: usize = 3;
-/// `in_flight_requests`, `task_panics_total`, `clock_skew_seconds`, `build_info`.
-const OF_THE_AGENT: usize = 4;
+/// `in_flight_requests`, `task_panics_total`, `clock_skew_seconds`, `build_info`, three scopes of `fault`.
+const OF_THE_AGENT: usize = 7;
 /// The `process_*` family on Linux.
 const OF_THE_PROCESS: usize = 7;
-/// `spoke_info`.
-const OF_A_SPOKE: usize = 1;
+/// `spoke_info`, `spoke_fault`.
+const OF_A_SPOKE: usize = 2;
 /// `credentials_expiry_timestamp_seconds`, beside one `assume_role_total` for each result.
 const OF_A_SIGNING_SPOKE: usize = 1;
 /// `connection_retries_total`.

@@ -1,8 +1,8 @@
 //! One spoke's totals and the state of the session that signs for it.
 
 use crate::recording::board::CredentialsState;
-use crate::recording::locked;
 use crate::recording::windows::{Percentiles, Window};
+use crate::recording::{AssumeRoleResult, locked};
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -11,12 +11,17 @@ use std::time::Duration;
 pub(super) struct SpokeRecorder {
     totals: Mutex<Window>,
     credentials: Mutex<CredentialsState>,
+    last_assume_role: Mutex<Option<AssumeRoleResult>>,
 }
 
 impl SpokeRecorder {
     /// A spoke of which nothing is known.
     pub(super) fn new() -> Self {
-        Self { totals: Mutex::new(Window::histogram()), credentials: Mutex::default() }
+        Self {
+            totals: Mutex::new(Window::histogram()),
+            credentials: Mutex::default(),
+            last_assume_role: Mutex::default(),
+        }
     }
 
     /// Adds a response time of one of its targets.
@@ -32,6 +37,16 @@ impl SpokeRecorder {
     /// Changes the state of the session.
     pub(super) fn set_credentials(&self, change: impl FnOnce(&mut CredentialsState)) {
         change(&mut locked(&self.credentials));
+    }
+
+    /// Keeps how `AssumeRole` ended.
+    pub(super) fn set_assume_role(&self, result: AssumeRoleResult) {
+        *locked(&self.last_assume_role) = Some(result);
+    }
+
+    /// How the last `AssumeRole` ended.
+    pub(super) fn last_assume_role(&self) -> Option<AssumeRoleResult> {
+        *locked(&self.last_assume_role)
     }
 
     /// The state of the session.

@@ -5,6 +5,7 @@ use crate::domain::observation::Door;
 use crate::domain::target::{SpokeInfo, Target};
 use crate::recording::board::{CredentialsState, Failure, Last};
 use crate::recording::counts::Counts;
+use crate::recording::diagnosis::{KnownDiagnosis, KnownFault};
 use crate::recording::windows::Percentiles;
 use std::sync::Arc;
 
@@ -25,6 +26,8 @@ pub struct Snapshot {
     pub clock_skew_seconds: Option<f64>,
     /// Panics of tasks since the start.
     pub task_panics: u64,
+    /// Faults that many targets share.
+    pub faults: Vec<KnownFault>,
 }
 
 /// An included file of the configuration.
@@ -60,6 +63,8 @@ pub struct TargetStatus {
     pub last: Option<Last>,
     /// The last evidence of a guard's door.
     pub door: Option<Door>,
+    /// What twins taught about its refusals.
+    pub diagnosis: Option<KnownDiagnosis>,
     /// Response times: the last 256 of an interval target, all of a rate target.
     pub latency: Option<Percentiles>,
     /// Its last failures, newest first.

@@ -1,6 +1,6 @@
 //! The page at `/`: what the status API says, as one plain table, rendered here and without any script.
 
-use crate::web::status::{IncludeView, SpokeView, StatusView, TargetView};
+use crate::web::status::{FaultView, IncludeView, SpokeView, StatusView, TargetView};
 use std::fmt::Write as _;
 
 /// What the browser may load: nothing but the page's own style, known by its hash.
@@ -54,6 +54,7 @@ fn write_page(html: &mut String, status: &StatusView) -> std::fmt::Result {
         totals.in_flight,
     )?;
     write_left_out(html, &status.includes)?;
+    write_faults(html, &status.faults)?;
     write_targets(html, &status.targets)?;
     write_spokes(html, &status.spokes)?;
     html.write_str("</body></html>\n")
@@ -71,13 +72,49 @@ fn write_left_out(html: &mut String, includes: &[IncludeView]) -> std::fmt::Resu
     Ok(())
 }
 
+fn write_faults(html: &mut String, faults: &[FaultView]) -> std::fmt::Result {
+    if faults.is_empty() {
+        return Ok(());
+    }
+    html.write_str(
+        "<h2>Shared faults</h2><table><thead><tr><th>of<th>cause<th>since<th>how many</tr></thead><tbody>",
+    )?;
+    for fault in faults.iter().take(ROWS) {
+        write!(
+            html,
+            "<tr><td>{}<td class=\"bad\">{}<td>{}<td>{}</tr>",
+            escape(fault.spoke.as_deref().unwrap_or(fault.scope)),
+            fault.cause,
+            shown(fault.since.as_deref()),
+            escape(&fault.detail),
+        )?;
+    }
+    html.write_str("</tbody></table>")
+}
+
+/// What twins taught, in a line.
+fn diagnosed(target: &TargetView) -> String {
+    let Some(diagnosis) = &target.diagnosis else { return String::new() };
+    let words = |all: &[&str]| all.join(", ").replace('_', " ");
+    format!(
+        "{}{}; suspects: {}",
+        diagnosis.reason,
+        if diagnosis.because.is_empty() {
+            String::new()
+        } else {
+            format!(", because {}", words(&diagnosis.because))
+        },
+        words(&diagnosis.suspects),
+    )
+}
+
 fn write_targets(html: &mut String, targets: &[TargetView]) -> std::fmt::Result {
     // What is wrong comes first; otherwise the order of the labels.
     let mut order: Vec<&TargetView> = targets.iter().collect();
     order.sort_by_key(|target| target.up != Some(false));
     html.write_str(
         "<h2>Targets</h2><table><thead><tr><th>target<th>as<th>state<th>outcome<th>code<th>door<th>since\
-         <th>streak<th>p50<th>p99<th>said</tr></thead><tbody>",
+         <th>streak<th>p50<th>p99<th>said<th>diagnosis</tr></thead><tbody>",
     )?;
     for target in order.iter().take(ROWS) {
         let (class, state) = match target.up {
@@ -97,7 +134,7 @@ fn write_targets(html: &mut String, targets: &[TargetView]) -> std::fmt::Result 
         write!(
             html,
             "<tr><td>{}/{}/{}{}<td>{}<td class=\"{class}\">{state}<td title=\"{}\">{}<td>{}<td{}>{}<td>{}<td>{}\
-             <td>{}<td>{}<td>{}</tr>",
+             <td>{}<td>{}<td>{}<td>{}</tr>",
             escape(&target.spoke),
             escape(&target.api),
             escape(&target.probe),
@@ -113,6 +150,7 @@ fn write_targets(html: &mut String, targets: &[TargetView]) -> std::fmt::Result 
             ms(target.latency.map(|l| l.p50_seconds)),
             ms(target.latency.map(|l| l.p99_seconds)),
             shown(target.message.as_deref()),
+            escape(&diagnosed(target)),
         )?;
     }
     html.write_str("</tbody></table>")?;

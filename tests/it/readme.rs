@@ -40,6 +40,7 @@ fn the_table_of_metrics_is_whole_and_true() {
         "credentials_expiry_timestamp_seconds",
         "request_duration_seconds",
         "assume_role_total",
+        "twin_attempts_total",
     ]);
     let documented: BTreeSet<&str> = README
         .lines()

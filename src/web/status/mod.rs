@@ -3,14 +3,16 @@
 mod view;
 
 pub use view::{
-    AgentView, CadenceView, CountsView, CredentialsView, FailureView, IncludeView, LatencyView, MissedView,
-    RefusalView, RequestIdsView, ResultView, SpokeView, StatusView, TargetView, TotalsView,
+    AgentView, CadenceView, CountsView, CredentialsView, DiagnosisView, FailureView, FaultView, IncludeView,
+    LatencyView, MissedView, RefusalView, RequestIdsView, ResultView, SpokeView, StatusView, TargetView,
+    TotalsView,
 };
 
 use crate::domain::observation::{Door, MissCause, RequestIds};
 use crate::domain::target::Cadence;
 use crate::recording::{
-    Counts, CredentialsState, Failure, IncludeStatus, Percentiles, Snapshot, SpokeStatus, TargetStatus, build,
+    Counts, CredentialsState, Failure, FaultPlace, IncludeStatus, KnownDiagnosis, KnownFault, Percentiles,
+    Snapshot, SpokeStatus, TargetStatus, build,
 };
 use crate::web::State;
 use std::time::SystemTime;
@@ -35,7 +37,26 @@ pub(super) fn view(state: &State) -> StatusView {
         includes: snapshot.includes.iter().map(include_view).collect(),
         spokes: snapshot.spokes.iter().map(|spoke| spoke_view(spoke, now)).collect(),
         targets: snapshot.targets.iter().map(target_view).collect(),
+        faults: snapshot.faults.iter().map(fault_view).collect(),
         failures: snapshot.failures.iter().map(|failure| failure_view(failure)).collect(),
+    }
+}
+
+fn fault_view(fault: &KnownFault) -> FaultView {
+    let (scope, spoke) = match &fault.place {
+        FaultPlace::Shared(scope) => (scope.as_str(), None),
+        FaultPlace::Spoke(name) => ("spoke", Some(name.to_string())),
+    };
+    FaultView { scope, spoke, cause: fault.cause, since: rfc3339(fault.since), detail: fault.detail.clone() }
+}
+
+fn diagnosis_view(known: &KnownDiagnosis) -> DiagnosisView {
+    DiagnosisView {
+        reason: known.reason.as_str(),
+        since: rfc3339(known.since),
+        confirmed_at: rfc3339(known.confirmed_at),
+        because: known.because.clone(),
+        suspects: known.suspects.clone(),
     }
 }
 
@@ -120,6 +141,7 @@ fn target_view(status: &TargetStatus) -> TargetView {
         policy_arn: last.and_then(|last| owned(last.policy_arn.as_deref())),
         request_ids: last.map(|last| ids_view(&last.ids)).unwrap_or_default(),
         door: status.door.map(|door| if door == Door::Open { "open" } else { "closed" }),
+        diagnosis: status.diagnosis.as_ref().map(diagnosis_view),
         latency: status.latency.map(latency_view),
         counts: counts_view(&status.counts),
         failures: status.failures.iter().map(|failure| failure_view(failure)).collect(),
@@ -143,6 +165,7 @@ fn counts_view(counts: &Counts) -> CountsView {
         },
         waiting: counts.waiting,
         in_flight: counts.in_flight,
+        twins: counts.twins.sent,
     }
 }
 

@@ -20,8 +20,40 @@ pub struct StatusView {
     pub spokes: Vec<SpokeView>,
     /// The targets, by spoke, api, probe and zone.
     pub targets: Vec<TargetView>,
+    /// Faults that many targets share, by place.
+    pub faults: Vec<FaultView>,
     /// The last 256 attempts that were not as expected, newest first.
     pub failures: Vec<FailureView>,
+}
+
+/// A fault that many targets share.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FaultView {
+    /// `endpoint`, `sts`, `agent` or `spoke`.
+    pub scope: &'static str,
+    /// The spoke, for scope `spoke`.
+    pub spoke: Option<String>,
+    /// A closed word: a reason, or what is wrong with STS or the agent.
+    pub cause: &'static str,
+    /// Since when.
+    pub since: Option<String>,
+    /// How many.
+    pub detail: String,
+}
+
+/// What twin attempts taught about a target's refusals.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct DiagnosisView {
+    /// The reason that refusals of this wording take: narrower than the text's, or the same.
+    pub reason: &'static str,
+    /// When it was made.
+    pub since: Option<String>,
+    /// When twins confirmed it last.
+    pub confirmed_at: Option<String>,
+    /// What it rests on.
+    pub because: Vec<&'static str>,
+    /// What may be at fault, the likelier first.
+    pub suspects: Vec<&'static str>,
 }
 
 /// The agent itself.
@@ -175,6 +207,8 @@ pub struct TargetView {
     pub request_ids: RequestIdsView,
     /// A guard's door by its last evidence: `closed` or `open`.
     pub door: Option<&'static str>,
+    /// What twins taught about its refusals.
+    pub diagnosis: Option<DiagnosisView>,
     /// Response times: the last 256 of an interval target, all of a rate target.
     pub latency: Option<LatencyView>,
     /// What was counted.
@@ -234,6 +268,8 @@ pub struct CountsView {
     pub waiting: i64,
     /// Attempts that have a permit and have not ended.
     pub in_flight: i64,
+    /// Attempts made only to explain a refusal; in no other count.
+    pub twins: u64,
 }
 
 /// How often attempts ended in one way.
