@@ -19,8 +19,9 @@ mod status;
 pub use readiness::Readiness;
 pub use server::{BindError, Listener, bind, serve};
 pub use status::{
-    AgentView, CadenceView, CountsView, CredentialsView, FailureView, IncludeView, LatencyView, MissedView,
-    RefusalView, RequestIdsView, ResultView, SpokeView, StatusView, TargetView, TotalsView,
+    AgentView, CadenceView, CountsView, CredentialsView, DiagnosisView, FailureView, FaultView, IncludeView,
+    LatencyView, MissedView, RefusalView, RequestIdsView, ResultView, SpokeView, StatusView, TargetView,
+    TotalsView,
 };
 
 use crate::recording::Recorder;

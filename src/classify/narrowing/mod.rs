@@ -304,6 +304,11 @@ impl<'e> Inquiry<'e> {
             // A policy may name a path, so this strikes out nothing.
             self.note(Because::OtherPathAnswers);
         }
+        let passes = [Because::SameIdentityPassesElsewhere, Because::OtherPathAnswers];
+        if subject.signed && passes.iter().any(|because| self.because.contains(because)) {
+            // The endpoint lets this identity through, if not to everything: the others are likelier.
+            self.open.sort_by_key(|cause| *cause == S::EndpointPolicy);
+        }
     }
 
     fn signed_denial(&mut self, subject: Subject) {

@@ -109,6 +109,20 @@ fn a_contradiction_is_said_and_every_cause_is_open_again() {
 }
 
 #[test]
+fn an_identity_that_passes_elsewhere_makes_the_endpoint_the_last_suspect() {
+    let denied = subject(Reason::UnattributedPolicy, true, IMPLICIT);
+    for controls in [
+        Controls { same_signer: true, ..Controls::default() },
+        Controls { same_api: true, ..Controls::default() },
+    ] {
+        let finding = found(denied, &[], controls);
+        assert_eq!(finding.reason, Reason::UnattributedPolicy);
+        assert_eq!(finding.suspects.last(), Some(&S::EndpointPolicy), "{controls:?}");
+    }
+    assert_eq!(found(denied, &[], Controls::default()).suspects.first(), Some(&S::EndpointPolicy));
+}
+
+#[test]
 fn a_bare_forbidden_keeps_its_word_and_loses_suspects() {
     let none = Controls::default();
     let forbidden = subject(Reason::Forbidden, true, None);

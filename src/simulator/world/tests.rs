@@ -91,7 +91,7 @@ fn the_demos_configuration_names_what_the_world_has() {
             targets += api["probes"].as_array().unwrap().len();
         }
     }
-    assert_eq!((spokes.len(), targets), (20, 45));
+    assert_eq!((spokes.len(), targets), (22, 50));
     for name in ["URL", "CA", "STS"] {
         assert!(text.contains(&format!("${{SPOKEPROBE_DEMO_{name}}}")), "{name}");
     }
