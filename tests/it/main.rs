@@ -8,6 +8,7 @@ mod both_ways;
 mod cli;
 mod clock_skew;
 mod config_files;
+mod doctor;
 mod hostile;
 mod overload;
 mod pause;
