@@ -160,11 +160,11 @@ fn write_report(text: &mut String, report: &SpokeReport, verbose: bool) -> std::
             writeln!(text, "{name}: {}", paint_result(Colour::Red, &words))?;
             let probe = report.probe.as_ref().map(|id| format!(" ({id})")).unwrap_or_default();
             writeln!(text, "  {}{probe}", verdict.reason.meaning())?;
-            writeln!(text, "  who: {}{}", verdict.owner.words(), sureness(verdict))?;
+            writeln!(text, "  who: {}", who(verdict))?;
         }
     }
     for line in &verdict.evidence {
-        writeln!(text, "  - {}", line.replace('\n', "\n      "))?;
+        writeln!(text, "  - {}", moved_in(line, 6))?;
     }
     if verdict.passed() && !report.also_as_expected.is_empty() {
         writeln!(text, "  as expected too: {}", listed(&report.also_as_expected))?;
@@ -184,14 +184,27 @@ fn write_report(text: &mut String, report: &SpokeReport, verbose: bool) -> std::
     Ok(())
 }
 
-fn sureness(verdict: &Verdict) -> String {
-    let others = || verdict.candidates.join(", ");
+fn who(verdict: &Verdict) -> String {
+    let (owner, others) = (verdict.owner.words(), verdict.candidates.join(", "));
     match verdict.confidence {
-        Confidence::Certain => "; certain".to_owned(),
-        Confidence::Likely if verdict.candidates.is_empty() => "; likely".to_owned(),
-        Confidence::Likely => format!("; likely, of {}", others()),
-        Confidence::Open => format!("; open between {}", others()),
+        Confidence::Certain => format!("{owner}; certain"),
+        Confidence::Likely if verdict.candidates.is_empty() => format!("{owner}; likely"),
+        Confidence::Likely => format!("{owner}; likely, of {others}"),
+        Confidence::Open => format!("open between {others}; the first to ask is {owner}"),
     }
+}
+
+/// The further lines of a text moved in, empty ones left empty.
+fn moved_in(text: &str, by: usize) -> String {
+    let blanks = " ".repeat(by);
+    let mut lines = text.lines();
+    let first = lines.next().unwrap_or_default().to_owned();
+    lines.fold(
+        first,
+        |shown, line| {
+            if line.is_empty() { shown + "\n" } else { format!("{shown}\n{blanks}{line}") }
+        },
+    )
 }
 
 fn listed(ids: &[TargetId]) -> String {
@@ -203,11 +216,11 @@ fn write_change(text: &mut String, change: &Change) -> std::fmt::Result {
         writeln!(text, "  what to do:")?;
     }
     for (number, step) in (1..).zip(&change.text) {
-        writeln!(text, "  {number}. {}", step.replace('\n', "\n     "))?;
+        writeln!(text, "  {number}. {}", moved_in(step, 5))?;
     }
     for (number, statement) in (0..).zip(&change.statements) {
         writeln!(text, "  {}{}", if number == 0 { "" } else { "Or: " }, statement.goes_into)?;
-        writeln!(text, "    {}", format!("{:#}", statement.statement).replace('\n', "\n    "))?;
+        writeln!(text, "    {}", moved_in(&format!("{:#}", statement.statement), 4))?;
     }
     Ok(())
 }
@@ -221,7 +234,7 @@ fn write_steps(text: &mut String, steps: &[StepReport], verbose: bool) -> std::f
         let shown = |finding: &&Finding| verbose || step.step != Step::Sign || !finding.text.contains('\n');
         for finding in step.findings.iter().filter(shown) {
             let mark = if finding.warning { "! " } else { "" };
-            writeln!(text, "      {mark}{}: {}", finding.about, finding.text.replace('\n', "\n        "))?;
+            writeln!(text, "      {mark}{}: {}", finding.about, moved_in(&finding.text, 8))?;
         }
     }
     Ok(())

@@ -112,6 +112,8 @@ pub fn main() -> ExitCode {
     let Cli { logging, command } = Cli::parse();
     let default_log = match command {
         Command::Run(_) | Command::Demo(_) | Command::Simulate(_) => "info",
+        // Its result says all of it, and better.
+        Command::Doctor(_) => "error",
         _ => "warn",
     };
     if let Err(problem) = logging.start(default_log) {

@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 use std::net::TcpListener;
 use std::time::Duration;
 
-const COMMANDS: [&str; 9] =
-    ["run", "demo", "plan", "call", "simulate", "schema", "healthcheck", "completions", "man"];
+const COMMANDS: [&str; 10] =
+    ["run", "demo", "plan", "doctor", "call", "simulate", "schema", "healthcheck", "completions", "man"];
 
 #[test]
 fn the_help_of_every_command_has_an_example() {

@@ -4,13 +4,13 @@
 use crate::domain::secret::Secret;
 use std::time::{Duration, SystemTime};
 
-/// The longest line of a text from outside, in characters.
-const LINE_CHARS_MAX: usize = 200;
+/// The longest line of a text from outside, in characters: the whole of a kept message, whose end is what counts.
+const LINE_CHARS_MAX: usize = 320;
 /// The longest run of token characters that is no token, the 64 hexadecimal digits of a hash apart: a secret key
 /// has 40.
 const RUN_CHARS_MAX: usize = 39;
 
-/// One line, at most 200 characters.
+/// One line, at most 320 characters.
 pub(super) fn line(text: &str) -> String {
     let shown: String = text.chars().take(LINE_CHARS_MAX + 1).map(harmless).collect();
     if shown.chars().count() <= LINE_CHARS_MAX {
@@ -77,7 +77,7 @@ mod tests {
     #[test]
     fn texts_from_outside_are_short_and_harmless() {
         assert_eq!(line("a\u{1b}[31mb\u{202e}c"), "a\u{fffd}[31mb\u{fffd}c");
-        assert_eq!(line(&"é".repeat(5_000)).chars().count(), 201);
+        assert_eq!(line(&"é".repeat(5_000)).chars().count(), 321);
     }
 
     #[test]

@@ -194,7 +194,7 @@ mod tests {
             let echo = mismatch(&format!("{text}{}", "x\n".repeat(lines)));
             let findings = differences(&response(&echo), &ours(), &[]);
             let shown: usize = findings.iter().map(|finding| finding.text.chars().count()).sum();
-            prop_assert!(shown < 2 * 210 * 2 * (DIFFERENCES_MAX + 2));
+            prop_assert!(shown < 2 * 330 * 2 * (DIFFERENCES_MAX + 2));
             prop_assert!(findings.iter().all(|f| f.text.chars().all(|c| !c.is_control() || c == '\n')));
         }
     }

@@ -498,7 +498,12 @@ fn answer_findings(attempted: &Attempted, error_type: Option<&str>) -> Vec<Findi
     }
     if let Some(seconds) = observation.clock_skew_seconds {
         let off = seconds.abs() > SKEW_SECONDS_MAX;
-        let text = format!("{seconds:+.0} s from the agent's clock to the gateway's");
+        // The gateway's Date is in whole seconds.
+        let text = if seconds.abs() < 2.0 {
+            "the agent's and the gateway's agree".to_owned()
+        } else {
+            format!("the gateway's is {seconds:+.0} s from the agent's")
+        };
         findings.push(Finding { about: "clock", text, warning: off });
     }
     findings
