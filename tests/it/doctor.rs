@@ -2,167 +2,17 @@
 
 use crate::program::{SimulatedHub, run, run_with};
 use crate::sockets::{hub_on_sockets, plan_against};
-use crate::stage::{api_of, dawn, demo_plan, plan_of, plan_of_documents, policy, quiet_world, role_of};
-use futures_util::future::BoxFuture;
+use crate::stage::{api_of, demo_plan, plan_of, plan_of_documents, policy, quiet_world, role_of};
+use crate::ward::{Ward, findings, told};
 use serde_json::{Value, json};
 use spokeprobe::app::Seams;
-use spokeprobe::app::doctor::{Doctor, ProbeChoice, SpokeReport, Step, Unknown};
-use spokeprobe::domain::credentials::{CallerIdentity, RoleSession, SessionCredentials};
-use spokeprobe::domain::request::{ConnectTarget, Exchange, OutgoingRequest, SendOptions};
-use spokeprobe::domain::secret::Secret;
+use spokeprobe::app::doctor::{Doctor, Step, Unknown};
 use spokeprobe::plan::Plan;
-use spokeprobe::seams::{
-    Clock, FetchFailure, FetchRequest, FetchResponse, Link, SessionFailure, Sessions, SystemClock, TokioWait,
-    Transport, Wait,
-};
+use spokeprobe::seams::Clock as _;
 use spokeprobe::simulator::world::Fault;
-use spokeprobe::simulator::{Hub, InMemory, ServerOptions, WireFault, World};
-use std::sync::{Arc, Mutex};
+use spokeprobe::simulator::{ServerOptions, WireFault};
+use std::sync::Arc;
 use std::time::Duration;
-
-/// Stands between the doctor and the hub: remembers secrets and methods, and meddles where a story asks for it.
-struct Between {
-    inner: Arc<InMemory>,
-    seen: Mutex<Seen>,
-    /// Hands out the first credentials of the hub for ever, as pasted keys are.
-    stale: bool,
-    /// Changes the path after signing, as a proxy would.
-    tampers: bool,
-}
-
-#[derive(Default)]
-struct Seen {
-    secrets: Vec<String>,
-    first: Option<SessionCredentials>,
-    methods: Vec<String>,
-}
-
-impl Between {
-    fn note(&self, credentials: &SessionCredentials) {
-        let mut seen = self.seen.lock().unwrap();
-        seen.secrets.push(credentials.secret_access_key.expose().to_owned());
-        seen.secrets.extend(credentials.session_token.as_ref().map(Secret::expose).map(str::to_owned));
-    }
-}
-
-impl Sessions for Between {
-    fn hub_credentials(&self) -> BoxFuture<'_, Result<SessionCredentials, SessionFailure>> {
-        Box::pin(async move {
-            if let (true, Some(first)) = (self.stale, self.seen.lock().unwrap().first.clone()) {
-                return Ok(first);
-            }
-            let credentials = self.inner.hub_credentials().await?;
-            self.note(&credentials);
-            self.seen.lock().unwrap().first.get_or_insert_with(|| credentials.clone());
-            Ok(credentials)
-        })
-    }
-
-    fn caller_identity(
-        &self,
-        credentials: SessionCredentials,
-    ) -> BoxFuture<'_, Result<CallerIdentity, SessionFailure>> {
-        self.inner.caller_identity(credentials)
-    }
-
-    fn assume_role(
-        &self,
-        role: Arc<RoleSession>,
-        duration: Duration,
-    ) -> BoxFuture<'_, Result<SessionCredentials, SessionFailure>> {
-        Box::pin(async move {
-            let session = self.inner.assume_role(role, duration).await?;
-            self.note(&session);
-            Ok(session)
-        })
-    }
-}
-
-impl Transport for Between {
-    fn send(
-        &self,
-        mut request: OutgoingRequest,
-        to: Arc<ConnectTarget>,
-        options: SendOptions,
-    ) -> BoxFuture<'_, Exchange> {
-        self.seen.lock().unwrap().methods.push(request.method.to_string());
-        if self.tampers {
-            request.path_and_query.push_str("?added=1");
-        }
-        self.inner.send(request, to, options)
-    }
-
-    fn fetch(&self, request: FetchRequest) -> BoxFuture<'_, Result<FetchResponse, FetchFailure>> {
-        self.inner.fetch(request)
-    }
-}
-
-/// A hub in memory and what a doctor needs in front of it. Needs a paused runtime.
-struct Ward {
-    clock: SystemClock,
-    between: Arc<Between>,
-    seams: Seams,
-    link: Arc<dyn Link>,
-}
-
-impl Ward {
-    fn new(world: World) -> Self {
-        Self::with(world, false, false)
-    }
-
-    fn with(world: World, stale: bool, tampers: bool) -> Self {
-        let clock = SystemClock::simulated(dawn());
-        let hub = Arc::new(Hub::new(world, dawn()));
-        let (any_clock, wait): (Arc<dyn Clock>, Arc<dyn Wait>) =
-            (Arc::new(clock), Arc::new(TokioWait::new(clock)));
-        let inner = Arc::new(InMemory::new(hub, Arc::clone(&any_clock), Arc::clone(&wait)));
-        let link = Arc::clone(&inner) as Arc<dyn Link>;
-        let between = Arc::new(Between { inner, seen: Mutex::default(), stale, tampers });
-        let sessions = Arc::clone(&between) as Arc<dyn Sessions>;
-        let transport = Arc::clone(&between) as Arc<dyn Transport>;
-        let seams = Seams { clock: any_clock, wait, sessions, transport };
-        Self { clock, between, seams, link }
-    }
-
-    async fn examine(
-        &self,
-        plan: &Plan,
-        spoke: Option<&str>,
-        probe: Option<(&str, &str)>,
-    ) -> Result<Vec<SpokeReport>, Unknown> {
-        let doctor = Doctor::new(Arc::new(plan.clone()), self.seams.clone(), Arc::clone(&self.link), None);
-        let spoke = spoke.map(|name| name.parse().unwrap());
-        let choice = probe
-            .map(|(api, probe)| ProbeChoice { api: api.parse().unwrap(), probe: probe.parse().unwrap() });
-        doctor.examine(spoke.as_ref(), choice.as_ref(), &|_, _| ()).await
-    }
-
-    async fn one(&self, plan: &Plan, spoke: &str) -> SpokeReport {
-        self.examine(plan, Some(spoke), None).await.unwrap().remove(0)
-    }
-}
-
-/// A verdict in a line: the probe, where, why, whose, how sure.
-fn told(report: &SpokeReport) -> String {
-    let verdict = &report.verdict;
-    let probe = report.probe.as_ref().map(|id| format!("{}/{}", id.api, id.probe)).unwrap_or_default();
-    let candidates = verdict.candidates.join(",");
-    format!(
-        "{probe} {} {} {} {} {candidates}",
-        verdict.stopped_at.map_or("passed", Step::as_str),
-        verdict.reason,
-        verdict.owner.as_str(),
-        verdict.confidence.as_str(),
-    )
-    .trim_end()
-    .to_owned()
-}
-
-/// The texts of a report that are about something.
-fn findings(report: &SpokeReport, about: &str) -> Vec<String> {
-    let all = report.steps.iter().flat_map(|step| &step.findings);
-    all.filter(|finding| finding.about == about).map(|finding| finding.text.clone()).collect()
-}
 
 #[tokio::test(start_paused = true)]
 async fn every_spoke_of_the_demo_gets_its_verdict() {
@@ -201,6 +51,7 @@ async fn every_spoke_of_the_demo_gets_its_verdict() {
             "clinic clinic/mistyped invoke not_found spoke likely",
         ]
     );
+    assert!(ward.clock.now().since_origin() < Duration::from_secs(5), "{}", ward.clock.now());
     let methods = ward.between.seen.lock().unwrap().methods.clone();
     assert!(methods.iter().all(|method| method == "GET"), "{methods:?}");
     for report in &reports {
@@ -219,7 +70,7 @@ async fn the_probes_that_fail_in_other_ways_get_theirs() {
     let ward = Ward::new(quiet_world());
     let plan = demo_plan();
     for (spoke, api, probe, wanted) in [
-        ("login", "login", "token", "invoke unauthorized spoke"),
+        ("login", "login", "token", "invoke unauthorized agent likely agent,spoke"),
         ("shipping", "shipping", "late", "invoke integration_timeout spoke"),
         ("shipping", "shipping", "unplugged", "invoke integration_network spoke"),
         ("crm", "crm", "proxy", "invoke not_api_gateway network"),
@@ -431,7 +282,7 @@ spokes:
     );
     let ward = Ward::new(quiet_world());
     let report = ward.one(&plan, "payments").await;
-    assert_eq!(told(&report), "passed none nobody certain".trim());
+    assert_eq!(told(&report), "passed none nobody certain");
     assert_eq!(report.steps.len(), 2);
     assert_eq!(report.not_tried.len(), 1);
     assert!(ward.between.seen.lock().unwrap().methods.is_empty());

@@ -23,3 +23,4 @@ mod stage;
 mod sts_outage;
 mod tidy;
 mod trust_removed;
+mod ward;

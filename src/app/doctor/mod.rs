@@ -4,13 +4,16 @@
 //! ```text
 //! reach        resolve, connect and TLS          certificate  what an address presents
 //! identity     the agent, and the role's session signed       what is signed, and what AWS read instead
-//! verdict      where it stops, whose that is     change       the statements that may be missing
-//! report       all of it as values               plain        texts from outside, fit to be shown
+//! answer       what an answer says               verdict      where it stops, and whose that is
+//! change       the statements that may be missing report      all of it as values
+//! plain        texts from outside, fit to be shown
+//! walk         one spoke, step by step, with the parts above
 //! ```
 //!
 //! It sends what a probe sends, through the same `Store`, `Attempter` and twins, so what it finds is what the agent
 //! finds. Only GET and HEAD are sent unless the caller names another probe. Every step has a bound of its own.
 
+mod answer;
 mod certificate;
 mod change;
 mod identity;

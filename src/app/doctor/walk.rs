@@ -1,5 +1,6 @@
 //! The walk itself: one spoke, its probes one after the other, each step by step until one stops.
 
+use super::answer::{self, error_type};
 use super::change::Names;
 use super::identity::{own_step, role_step};
 use super::reach::{self, Stop, Walked, walked};
@@ -9,11 +10,10 @@ use super::{Doctor, Progress, STEP_MAX, plain, signed, within};
 use crate::attempt::{Attempted, Attempter, PreparedTarget};
 use crate::classify::narrowing::{self, is_vague, narrow};
 use crate::credentials::Store;
-use crate::diagnosis::{Relatives, Twins, answer, relatives};
+use crate::diagnosis::{self, Relatives, Twins, relatives};
 use crate::domain::credentials::RoleInUse;
 use crate::domain::identity::Signer;
 use crate::domain::name::Name;
-use crate::domain::observation::Twin;
 use crate::domain::outcome::Reason;
 use crate::domain::target::{Target, TargetId};
 use crate::endpoint;
@@ -25,9 +25,6 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Mutex, mpsc};
 use tokio_util::sync::{CancellationToken, DropGuard};
-
-/// A clock that is off by more is worth a warning; signatures fail at five minutes.
-const SKEW_SECONDS_MAX: f64 = 60.0;
 
 /// What the probes of one spoke share.
 struct Ward<'a> {
@@ -201,10 +198,10 @@ impl<'a> Ward<'a> {
             }
             degraded = Some(verdict);
         }
-        if target.signer != Signer::Anonymous {
-            if let Some(verdict) = self.own_identity(&mut steps, Some(&own_names)).await {
-                return Walk { steps, verdict };
-            }
+        if target.signer != Signer::Anonymous
+            && let Some(verdict) = self.own_identity(&mut steps, Some(&own_names)).await
+        {
+            return Walk { steps, verdict };
         }
         let hub = if target.signer == Signer::Anonymous {
             None
@@ -253,9 +250,6 @@ impl<'a> Ward<'a> {
         signer: &Signer,
         names: Option<&Names>,
     ) -> Option<Verdict> {
-        if *signer == Signer::Anonymous {
-            return None;
-        }
         self.known(signer).await;
         let Signer::Role(role) = signer else { return None };
         let held = self.store.session(signer);
@@ -270,6 +264,9 @@ impl<'a> Ward<'a> {
 
     /// Waits until the store has asked for a signer, whatever came of it, or until time is up.
     async fn known(&self, signer: &Signer) {
+        if *signer == Signer::Anonymous {
+            return;
+        }
         self.start();
         let mut known = self.known.lock().await;
         let (announced, seen) = &mut *known;
@@ -334,8 +331,8 @@ impl<'a> Ward<'a> {
             recorder.observed(observation, true);
         }
         let error_type = error_type(&attempted);
-        let mut findings = vec![Finding::new("probe", shown(target))];
-        findings.extend(answer_findings(&attempted, error_type.as_deref()));
+        let mut findings = vec![Finding::new("probe", answer::shown(target))];
+        findings.extend(answer::findings(&attempted, error_type.as_deref()));
         let expected = observation.verdict.expected;
         let mut further = Vec::new();
         if observation.verdict.reason == Reason::SignatureMismatch {
@@ -405,14 +402,14 @@ impl<'a> Ward<'a> {
             let prepared = PreparedTarget::new(Arc::new(changed), &settings.endpoint, &self.store, None);
             let Ok(prepared) = prepared else { continue };
             let other = self.attempter.attempt_and_keep(&prepared, clock.now()).await;
-            let told = answer_findings(&other, error_type(&other).as_deref());
+            let told = answer::findings(&other, error_type(&other).as_deref());
             let told: Vec<String> = told
                 .into_iter()
                 .filter(|finding| ["status", "verdict", "message"].contains(&finding.about))
                 .map(|finding| finding.text)
                 .collect();
-            findings.push(Finding::new(twin.as_str(), format!("{}: {}", way(twin), told.join("; "))));
-            let Some(said) = answer(twin, &other) else { continue };
+            findings.push(Finding::new(twin.as_str(), format!("{}: {}", answer::way(twin), told.join("; "))));
+            let Some(said) = diagnosis::answer(twin, &other) else { continue };
             evidence.twins.push(said);
             if !is_vague(narrow(&evidence).reason) {
                 break;
@@ -432,79 +429,4 @@ impl<'a> Ward<'a> {
         self.took(steps, walked(Step::Twins, clock.now().since(begun), findings, None));
         Some(found)
     }
-}
-
-const fn way(twin: Twin) -> &'static str {
-    match twin {
-        Twin::Anonymous => "unsigned",
-        Twin::Hub => "signed as the hub",
-        Twin::Spoke => "signed as the spoke's role",
-        Twin::Addressing => "addressed in another way",
-        Twin::Path => "another path of the api",
-    }
-}
-
-fn shown(target: &Target) -> String {
-    let (method, path) = (&target.request.method, &target.request.path_and_query);
-    format!("{}: {method} {} as {}", target.id, plain::line(path), target.identity)
-}
-
-/// What the answer calls its own error.
-fn error_type(attempted: &Attempted) -> Option<String> {
-    let response = attempted.exchange.as_ref()?.result.as_ref().ok()?;
-    let text = String::from_utf8_lossy(response.headers.get("x-amzn-errortype")?.as_bytes()).into_owned();
-    let text = text.split(':').next().unwrap_or_default();
-    let is_word =
-        !text.is_empty() && text.len() <= 64 && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
-    is_word.then(|| text.to_owned())
-}
-
-fn answer_findings(attempted: &Attempted, error_type: Option<&str>) -> Vec<Finding> {
-    let observation = &attempted.observation;
-    let verdict = &observation.verdict;
-    let mut findings = Vec::new();
-    if let Some(code) = observation.code {
-        let error_type = error_type.map(|text| format!(" {text}")).unwrap_or_default();
-        findings.push(Finding::new("status", format!("{code}{error_type}")));
-    }
-    let expected = if verdict.expected { "expected" } else { "not expected" };
-    let unconfirmed = if verdict.unconfirmed { ", unconfirmed" } else { "" };
-    let text = format!("{}/{}, {expected}{unconfirmed}", verdict.outcome(), verdict.reason);
-    findings.push(Finding { about: "verdict", text, warning: !verdict.expected });
-    if let Some(message) = &verdict.message {
-        findings.push(Finding::new("message", plain::line(message)));
-    }
-    if let Some(arn) = &verdict.policy_arn {
-        findings.push(Finding::new("policy", plain::line(arn)));
-    }
-    if let Some(body) = &observation.body {
-        findings.push(Finding::new("body", format!("{} bytes, SHA-256 {}", body.bytes, body.sha256)));
-    }
-    let ids = &observation.ids;
-    for (about, id) in [
-        ("request_id", &ids.request_id),
-        ("extended_request_id", &ids.extended_request_id),
-        ("sent_trace_id", &ids.sent_trace_id),
-    ] {
-        if let Some(id) = id {
-            findings.push(Finding::new(about, plain::line(id)));
-        }
-    }
-    if let Some(peer) = observation.peer {
-        findings.push(Finding::new("peer", peer.to_string()));
-    }
-    if let Some(first) = observation.first_byte.zip(observation.sent).map(|(first, sent)| first.since(sent)) {
-        findings.push(Finding::new("first_byte", plain::span(first)));
-    }
-    if let Some(seconds) = observation.clock_skew_seconds {
-        let off = seconds.abs() > SKEW_SECONDS_MAX;
-        // The gateway's Date is in whole seconds.
-        let text = if seconds.abs() < 2.0 {
-            "the agent's and the gateway's agree".to_owned()
-        } else {
-            format!("the gateway's is {seconds:+.0} s from the agent's")
-        };
-        findings.push(Finding { about: "clock", text, warning: off });
-    }
-    findings
 }
