@@ -15,6 +15,7 @@ use crate::recording::{
 };
 use crate::seams::{Clock, Wait};
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -254,12 +255,18 @@ pub async fn watch(recorder: Arc<Recorder>, clock: Arc<dyn Clock>, wait: Arc<dyn
     loop {
         next = next.max(clock.now()) + CADENCE;
         wait.until(next).await;
-        let conditions = recorder.conditions();
-        skew_said = say_skew(conditions.clock_skew_seconds, skew_said);
-        let found = faults(&conditions, &mut memory, clock.wall());
-        say(&said, &found);
-        recorder.set_faults(found.clone());
-        said = found;
+        // A defect here costs one look, not the watch.
+        let look = AssertUnwindSafe(|| {
+            let conditions = recorder.conditions();
+            skew_said = say_skew(conditions.clock_skew_seconds, skew_said);
+            let found = faults(&conditions, &mut memory, clock.wall());
+            say(&said, &found);
+            recorder.set_faults(found.clone());
+            said = found;
+        });
+        if catch_unwind(look).is_err() {
+            recorder.task_panicked();
+        }
     }
 }
 

@@ -13,7 +13,8 @@
 //! | `request_duration_seconds` | B + 3 for each outcome that was sent, R of them but at most 5 |
 //! | `up` `last_outcome` `last_attempt_timestamp_seconds` `probe_interval_seconds` | 4 |
 //!
-//! and a guard `door_open` (1, whatever its zones). What stands beside the targets is in the constants.
+//! and a guard `door_open` (1, whatever its zones). `twin_attempts_total` is left out: only a probe with vague refusals
+//! has it, with two or three series. What stands beside the targets is in the constants.
 
 use crate::domain::credentials::RoleInUse;
 use crate::domain::identity::Signer;

@@ -4,14 +4,15 @@
 //! (no permit) `observed` alone. All of them take one short lock of the target, so its books balance at
 //! every moment, also for a reader; targets share no lock but a spoke's and the board's, held for a push.
 
-use crate::domain::identity::Identity;
+mod learnt;
+
 use crate::domain::moment::Moment;
-use crate::domain::observation::{Door, MissCause, Observation, Twin};
+use crate::domain::observation::{Door, MissCause, Observation};
 use crate::domain::outcome::{Outcome, Reason};
 use crate::domain::target::{Cadence, Target, TargetId};
 use crate::recording::board::{Board, Failure, KEPT_FAILURES_PER_TARGET, Last, push_bounded};
 use crate::recording::counts::{Counts, ResultCount};
-use crate::recording::diagnosis::{KnownDiagnosis, TargetCondition, TwinCounts, TwinEnd, TwinSeries};
+use crate::recording::diagnosis::{KnownDiagnosis, TwinCounts, TwinSeries};
 use crate::recording::families::Families;
 use crate::recording::locked;
 use crate::recording::spoke_recorder::SpokeRecorder;
@@ -21,14 +22,10 @@ use prometheus::{Histogram, IntCounter};
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 /// The results (sets of code and reason) a target counts one by one. A far side that answers with ever new
 /// codes cannot make more series: beyond this, a new code is counted as the first of its class (418 as 400).
 pub const RESULTS_PER_TARGET: usize = 100;
-
-/// How long a success proves something about other targets at least; two intervals where they are longer.
-const RECENT_AT_LEAST: Duration = Duration::from_secs(120);
 
 /// The recorder of one target, its metric children resolved once.
 pub struct TargetRecorder {
@@ -158,42 +155,6 @@ impl TargetRecorder {
         state.last.as_ref().is_some_and(|last| last.expected && last.reason == Reason::None)
     }
 
-    /// True when the last attempt worked, was as expected, and is of a few minutes ago at most: what explains
-    /// another target's refusal may not be old.
-    #[must_use]
-    pub fn was_ok_recently(&self, now: Moment) -> bool {
-        let state = locked(&self.state);
-        let recent = RECENT_AT_LEAST.max(2 * state.target.cadence.interval());
-        state.last.as_ref().is_some_and(|last| {
-            last.expected && last.reason == Reason::None && now.since(last.done) <= recent
-        })
-    }
-
-    /// Counts an attempt that was made only to explain a refusal, with the quick retries within it.
-    pub fn twin_ended(&self, twin: Twin, end: TwinEnd, retries: u8) {
-        let mut state = locked(&self.state);
-        state.twins.sent += 1;
-        state.twins.answered += u64::from(end == TwinEnd::Answered);
-        state.twins.cut_off += u64::from(end == TwinEnd::CutOff) + u64::from(retries);
-        if let Some(series) = state.twin_series.iter().find(|series| series.twin == twin) {
-            series.counter.inc();
-            return;
-        }
-        let counter = if state.removed {
-            unlisted_counter()
-        } else {
-            let [spoke, api, probe, _] = labels(&self.id);
-            self.families.twins.with_label_values(&[spoke, api, probe, twin.as_str()])
-        };
-        counter.inc();
-        state.twin_series.push(TwinSeries { twin, counter });
-    }
-
-    /// Replaces what is known about the target's refusals; `None` when it no longer holds.
-    pub fn set_diagnosis(&self, diagnosis: Option<KnownDiagnosis>) {
-        locked(&self.state).diagnosis = diagnosis.map(Box::new);
-    }
-
     /// Everything counted so far, read at one moment.
     #[must_use]
     pub fn counts(&self) -> Counts {
@@ -306,16 +267,6 @@ impl TargetRecorder {
         }
         for outcome in Outcome::ALL {
             let _absent = self.families.duration.remove_label_values(&with(&labels, [outcome.as_str()]));
-        }
-    }
-
-    /// How it stands, for what many targets share.
-    pub(super) fn condition(&self) -> TargetCondition {
-        let state = locked(&self.state);
-        TargetCondition {
-            spoke: self.id.spoke.clone(),
-            plain: state.target.identity == Identity::Spoke && !state.target.expectation.is_guard(),
-            last: state.last.as_ref().map(|last| (last.reason, last.expected, last.since)),
         }
     }
 

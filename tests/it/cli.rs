@@ -221,7 +221,7 @@ fn demo_ends_by_itself_and_both_sides_agree() {
     assert_eq!(summary["conservation"]["agrees"], json!(true));
     assert_eq!(summary["conservation"]["targets_out_of_balance"], json!(0));
     assert!(summary["conservation"]["answered"].as_u64() > Some(50));
-    assert_eq!(summary["targets"].as_array().unwrap().len(), 45);
+    assert_eq!(summary["targets"].as_array().unwrap().len(), 50);
     assert!(ran.stderr.contains(&format!("http://{address}/metrics")));
 }
 

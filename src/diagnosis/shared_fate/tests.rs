@@ -139,3 +139,35 @@ fn a_spoke_that_fails_as_a_whole_is_said_once() {
     guarded.targets[2].plain = false;
     assert_eq!(found(&guarded).len(), 1);
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_watch_shows_a_fault_within_its_cadence_and_takes_it_back() {
+    use crate::recording::examples::{attempt, recorder, seen, spoke, target as probe};
+    use crate::seams::{SystemClock, TokioWait};
+    let recorder = Arc::new(recorder());
+    let names = ["one", "two", "three", "four"];
+    recorder.set_spokes(&names.map(|name| spoke(name, &[])));
+    let targets = names.map(|name| recorder.add_target(&Arc::new(probe(&format!("{name}/api/hello")))));
+    let clock = SystemClock::simulated(at(0));
+    let wait = TokioWait::new(clock);
+    crate::seams::spawn("shared fate", watch(Arc::clone(&recorder), Arc::new(clock), Arc::new(wait)));
+    let fault = || {
+        let scrape = String::from_utf8(recorder.encode_text()).unwrap();
+        let line = scrape.lines().find(|line| line.starts_with("spokeprobe_fault{scope=\"endpoint\"}"));
+        line.unwrap().ends_with(" 1")
+    };
+    let all_end = async |reason| {
+        let second = Duration::from_secs(1);
+        targets
+            .iter()
+            .for_each(|target| attempt(target, &seen(reason, None, clock.now().since_origin(), second)));
+        tokio::time::sleep(CADENCE + second).await;
+    };
+    all_end(Reason::ConnectTimeout).await;
+    assert!(fault());
+    for _ in 0..=CLEAR_AFTER {
+        all_end(Reason::None).await;
+    }
+    assert!(!fault());
+    assert!(recorder.snapshot().faults.is_empty());
+}
