@@ -3,7 +3,7 @@
 use crate::program::{SimulatedHub, run, run_with};
 use crate::sockets::{hub_on_sockets, plan_against};
 use crate::stage::{api_of, demo_plan, plan_of, plan_of_documents, policy, quiet_world, role_of};
-use crate::ward::{Ward, findings, told};
+use crate::ward::{HalfDead, Ward, findings, told};
 use serde_json::{Value, json};
 use spokeprobe::app::Seams;
 use spokeprobe::app::doctor::{Doctor, Step, Unknown};
@@ -203,12 +203,20 @@ async fn a_path_that_ends_early_is_told_in_its_place() {
 async fn one_dead_address_of_two_is_told_though_the_call_goes_through() {
     let mut plan = demo_plan();
     plan.settings.endpoint.zones = [("euw1-az1".parse().unwrap(), "10.0.1.17".parse().unwrap())].into();
-    let report = Ward::new(quiet_world()).one(&plan, "payments").await;
+    let mut ward = Ward::new(quiet_world());
+    ward.link = Arc::new(HalfDead { inner: ward.link, dead: "10.0.2.23".parse().unwrap() });
+    let report = ward.one(&plan, "payments").await;
+    assert_eq!(told(&report), "hoot/hello connect connect_refused network likely network,agent");
+    assert_eq!(report.steps.last().unwrap().step, Step::Invoke, "the walk goes on");
+    assert_eq!(
+        report.verdict.evidence,
+        ["10.0.2.23:443: nobody \u{fffd}[31mhome", "1 of 2 addresses do not answer as they should"]
+    );
     assert_eq!(
         findings(&report, "address"),
         ["10.0.1.17 private, zone euw1-az1", "10.0.2.23 private, in no configured zone"]
     );
-    assert!(report.verdict.passed());
+    assert!(Ward::new(quiet_world()).one(&plan, "payments").await.verdict.passed());
 }
 
 /// A configuration whose secrets come from the environment.

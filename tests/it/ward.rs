@@ -5,14 +5,17 @@ use futures_util::future::BoxFuture;
 use spokeprobe::app::Seams;
 use spokeprobe::app::doctor::{Doctor, ProbeChoice, SpokeReport, Step, Unknown};
 use spokeprobe::domain::credentials::{CallerIdentity, RoleSession, SessionCredentials};
-use spokeprobe::domain::request::{ConnectTarget, Exchange, OutgoingRequest, SendOptions};
+use spokeprobe::domain::request::{
+    ConnectTarget, Exchange, FailureKind, OutgoingRequest, SendOptions, TransportFailure,
+};
 use spokeprobe::domain::secret::Secret;
 use spokeprobe::plan::Plan;
 use spokeprobe::seams::{
-    Clock, FetchFailure, FetchRequest, FetchResponse, Link, SessionFailure, Sessions, SystemClock, TokioWait,
-    Transport, Wait,
+    Clock, FetchFailure, FetchRequest, FetchResponse, Handshake, Link, SessionFailure, Sessions, SystemClock,
+    TokioWait, Transport, Wait,
 };
 use spokeprobe::simulator::{Hub, InMemory, World};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -98,7 +101,7 @@ pub(crate) struct Ward {
     pub(crate) clock: SystemClock,
     pub(crate) between: Arc<Between>,
     seams: Seams,
-    link: Arc<dyn Link>,
+    pub(crate) link: Arc<dyn Link>,
 }
 
 impl Ward {
@@ -135,6 +138,40 @@ impl Ward {
 
     pub(crate) async fn one(&self, plan: &Plan, spoke: &str) -> SpokeReport {
         self.examine(plan, Some(spoke), None).await.unwrap().remove(0)
+    }
+}
+
+/// A network in which one address is dead.
+pub(crate) struct HalfDead {
+    pub(crate) inner: Arc<dyn Link>,
+    pub(crate) dead: IpAddr,
+}
+
+impl Link for HalfDead {
+    fn resolve(&self, host: String) -> BoxFuture<'_, Result<Vec<IpAddr>, TransportFailure>> {
+        self.inner.resolve(host)
+    }
+
+    fn handshake(
+        &self,
+        address: SocketAddr,
+        tls_name: String,
+        timeout: Duration,
+    ) -> BoxFuture<'_, Result<Handshake, TransportFailure>> {
+        if address.ip() == self.dead {
+            let detail = "nobody \u{1b}[31mhome".to_owned();
+            return Box::pin(async { Err(TransportFailure { kind: FailureKind::ConnectRefused, detail }) });
+        }
+        self.inner.handshake(address, tls_name, timeout)
+    }
+
+    fn presented_chain(
+        &self,
+        address: SocketAddr,
+        tls_name: String,
+        timeout: Duration,
+    ) -> BoxFuture<'_, Result<Vec<Vec<u8>>, TransportFailure>> {
+        self.inner.presented_chain(address, tls_name, timeout)
     }
 }
 

@@ -151,8 +151,11 @@ impl Refused {
 
 /// Code and message, exactly as STS wrote them but for tokens.
 fn said(failure: &SessionFailure) -> String {
-    let code = failure.code.as_deref().unwrap_or("no code");
-    format!("{}: {}", plain::line(code), plain::line(&failure.message))
+    let message = plain::line(&failure.message);
+    failure
+        .code
+        .as_deref()
+        .map_or_else(|| message.clone(), |code| format!("{}: {message}", plain::line(code)))
 }
 
 /// The step that shows who the agent is.
