@@ -3,6 +3,7 @@
 //! `build` opens nothing: the outside comes in as [`Seams`], so the same agent runs against AWS, against
 //! the simulator over sockets, and against the simulator in memory under a paused clock.
 
+pub mod doctor;
 mod drain;
 mod once;
 mod outside;

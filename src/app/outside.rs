@@ -2,7 +2,7 @@
 
 use crate::credentials::SdkSessions;
 use crate::plan::Settings;
-use crate::seams::{Clock, Sessions, SystemClock, TokioWait, Transport, Wait};
+use crate::seams::{Clock, Link, Sessions, SystemClock, TokioWait, Transport, Wait};
 use crate::transport::HttpTransport;
 use std::fmt;
 use std::sync::Arc;
@@ -38,15 +38,25 @@ impl Seams {
     /// # Errors
     /// When the trust store cannot be set up.
     pub fn real(settings: &Settings) -> Result<Self, SetupProblem> {
+        Self::real_with_link(settings).map(|(seams, _)| seams)
+    }
+
+    /// The same, and the parts of reaching one address.
+    ///
+    /// # Errors
+    /// As `real`.
+    pub fn real_with_link(settings: &Settings) -> Result<(Self, Arc<dyn Link>), SetupProblem> {
         let clock = SystemClock::start();
         let wait: Arc<dyn Wait> = Arc::new(TokioWait::new(clock));
         let clock: Arc<dyn Clock> = Arc::new(clock);
-        let transport: Arc<dyn Transport> = Arc::new(
+        let http = Arc::new(
             HttpTransport::new(&settings.transport, Arc::clone(&clock))
                 .map_err(|problem| SetupProblem(problem.to_string()))?,
         );
+        let link = Arc::clone(&http) as Arc<dyn Link>;
+        let transport: Arc<dyn Transport> = http;
         let sessions: Arc<dyn Sessions> =
             Arc::new(SdkSessions::new(&settings.credentials, Arc::clone(&transport), Arc::clone(&clock)));
-        Ok(Self { clock, wait, sessions, transport })
+        Ok((Self { clock, wait, sessions, transport }, link))
     }
 }

@@ -40,6 +40,8 @@ pub struct Attempted {
     /// The gateway echoes signed headers in its complaints and a backend may echo any, so whoever shows the
     /// answer must take them out.
     pub sent_secrets: Vec<Secret>,
+    /// The request as it went out, where it was asked to be kept.
+    pub sent: Option<OutgoingRequest>,
     /// What STS meant by its refusal, where that is why nothing was sent.
     pub refusal: Option<AssumeRoleRefusal>,
     /// The wording of a refusal or failure that the gateway itself wrote.
@@ -90,6 +92,7 @@ impl Attempter {
                     observation,
                     exchange: None,
                     sent_secrets: Vec::new(),
+                    sent: None,
                     refusal,
                     wording: None,
                 };
@@ -99,6 +102,7 @@ impl Attempter {
         let sent_trace_id = self.trace_ids.mark(&mut request, prepared.user_agent(), attempt);
         let header_bytes = request.header_value_bytes();
         let sent_secrets = if keep_secrets { secrets_of(&request) } else { Vec::new() };
+        let sent = keep_secrets.then(|| request.clone());
         let options = SendOptions { timeout: target.timeout, fresh_connection: target.fresh_connection };
         let exchange = self.transport.send(request, Arc::clone(&prepared.address().connect), options).await;
         let context = classify::Context {
@@ -114,7 +118,7 @@ impl Attempter {
         let signed_header_bytes = prepared.is_signed().then_some(header_bytes);
         let wording = classified.wording;
         let observation = observation(due, &exchange, classified, &context, signed_header_bytes);
-        Attempted { observation, exchange: Some(exchange), sent_secrets, refusal: None, wording }
+        Attempted { observation, exchange: Some(exchange), sent_secrets, sent, refusal: None, wording }
     }
 
     /// The observation of an attempt that was never sent.

@@ -4,6 +4,7 @@
 mod call;
 mod configuration;
 mod demo;
+mod doctor;
 mod explain;
 mod healthcheck;
 mod logging;
@@ -51,6 +52,7 @@ Examples:
   spokeprobe plan --config config.yaml     check a configuration and see what it would do
   spokeprobe run --config config.yaml      run the agent
   spokeprobe call payments/hoot GET /      one signed request, as the role of the spoke
+  spokeprobe doctor payments               who stops the path to this spoke, and what to change
   spokeprobe explain forbidden             what a reason means and what to do
 
 Exit status: 0 as expected; 1 it ran, and something is not as expected; 2 usage or configuration error.
@@ -71,6 +73,8 @@ enum Command {
     Demo(demo::DemoArgs),
     /// Check the configuration without any network and print what would run
     Plan(plan::PlanArgs),
+    /// Walk the path to a spoke step by step, and say where and by whom it is stopped
+    Doctor(doctor::DoctorArgs),
     /// Send one signed request and judge the answer
     Call(call::CallArgs),
     /// Say what a reason means, who owns it, and what to do
@@ -108,6 +112,8 @@ pub fn main() -> ExitCode {
     let Cli { logging, command } = Cli::parse();
     let default_log = match command {
         Command::Run(_) | Command::Demo(_) | Command::Simulate(_) => "info",
+        // Its result says all of it, and better.
+        Command::Doctor(_) => "error",
         _ => "warn",
     };
     if let Err(problem) = logging.start(default_log) {
@@ -123,6 +129,7 @@ pub fn main() -> ExitCode {
         Command::Run(args) => in_runtime(run::run(args)),
         Command::Demo(args) => in_runtime(demo::demo(args)),
         Command::Call(args) => in_runtime(call::call(args)),
+        Command::Doctor(args) => in_runtime(doctor::doctor(args)),
         Command::Simulate(args) => in_runtime(simulate::simulate(args)),
         Command::Healthcheck(args) => in_runtime(healthcheck::healthcheck(args)),
     };

@@ -23,6 +23,7 @@ mod sts;
 mod tests;
 mod wording;
 
+pub use refresher::explain_failure;
 pub use store::{NoSession, Session, SignerHandle, Store};
 pub use sts::SdkSessions;
 

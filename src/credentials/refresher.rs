@@ -308,7 +308,9 @@ impl Round {
 }
 
 /// What a failure means. Without a code STS did not speak; then the kind tells which side of it failed.
-fn explain_failure(failure: &SessionFailure, has_external_id: bool) -> AssumeRoleRefusal {
+/// What STS meant by a failure, or the agent's surroundings by giving no credentials to ask it with.
+#[must_use]
+pub fn explain_failure(failure: &SessionFailure, has_external_id: bool) -> AssumeRoleRefusal {
     if failure.code.is_none() && failure.kind == SessionFailureKind::NoHubCredentials {
         return explain::no_hub_credentials();
     }

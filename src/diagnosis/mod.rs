@@ -1,7 +1,8 @@
 //! When a vague refusal is worth further attempts, what they taught, and how long that holds.
 //!
 //! `pacing` reports every attempt to the [`Diagnoser`]; `case` keeps what is known of one target, `relatives`
-//! finds the targets whose recorded state explains another, `round` sends the twins, `budget` bounds them.
+//! finds the targets whose recorded state explains another, `twins` says which twins explain which refusal, `round` sends them,
+//! `budget` bounds them.
 //! What follows from the answers is `classify::narrowing`'s to say. `shared_fate` looks at all targets at once.
 //!
 //! **An attempt never waits for twins.** It is counted with what is known; what its twins teach serves the attempts
@@ -14,10 +15,12 @@ mod round;
 pub mod shared_fate;
 #[cfg(test)]
 mod tests;
+mod twins;
 
 pub use budget::{TWINS_AHEAD, TWINS_PER_ATTEMPT};
 pub use case::{CONFIRM_PAUSE, Case, HOLDS, ROUND_PAUSE};
 pub use relatives::{Relatives, relatives};
+pub use twins::{Twins, answer};
 
 use crate::attempt::{Attempted, Attempter};
 use crate::classify::Wording;
@@ -162,7 +165,7 @@ impl Diagnoser {
     async fn ask(&self, case: &Case, twin: Twin) -> Option<TwinAnswer> {
         let prepared = self.prepare(case, twin)?;
         let attempted = self.attempter.attempt_and_keep(&prepared, self.clock.now()).await;
-        let answer = round::answer(twin, &attempted)?;
+        let answer = answer(twin, &attempted)?;
         case.recorder().twin_ended(twin, round::end(&attempted), attempted.observation.retries);
         Some(answer)
     }

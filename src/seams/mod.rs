@@ -140,7 +140,20 @@ pub trait Link: Send + Sync {
         tls_name: String,
         timeout: Duration,
     ) -> BoxFuture<'_, Result<Handshake, TransportFailure>>;
+
+    /// The certificates that one address presents for `tls_name`, in DER, the server's own first, at most
+    /// [`CHAIN_MAX`]: for looking at a certificate that no handshake would accept. The handshake is given up as
+    /// soon as they are there, so nothing can be sent over such a connection.
+    fn presented_chain(
+        &self,
+        address: SocketAddr,
+        tls_name: String,
+        timeout: Duration,
+    ) -> BoxFuture<'_, Result<Vec<Vec<u8>>, TransportFailure>>;
 }
+
+/// The most certificates of one chain that are looked at.
+pub const CHAIN_MAX: usize = 8;
 
 /// What a handshake without a request showed.
 #[derive(Debug, Clone, PartialEq, Eq)]

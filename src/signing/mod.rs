@@ -5,8 +5,10 @@
 //! seconds and has no nonce, so a request of one target under the same credentials is signed once a second.
 
 mod reuse;
+mod shown;
 
 pub use reuse::SignedRequestSlot;
+pub use shown::{Signed, signed};
 
 use crate::domain::credentials::SessionCredentials;
 use crate::domain::region::Region;

@@ -71,6 +71,14 @@ impl InMemory {
         &self.hub
     }
 
+    fn certificate(&self) -> Vec<u8> {
+        let made = self.certificate.get_or_init(|| {
+            let now = self.clock.wall();
+            certificate::make(&self.hub.world(now), now).map(|made| made.der).unwrap_or_default()
+        });
+        made.clone()
+    }
+
     async fn pause(&self, span: Duration) {
         if !span.is_zero() {
             self.wait.until(self.clock.now() + span).await;
@@ -425,16 +433,35 @@ impl Link for InMemory {
                 return Err(error);
             }
             self.pause(STEP * 2).await;
-            let certificate = self.certificate.get_or_init(|| {
-                let now = self.clock.wall();
-                certificate::make(&self.hub.world(now), now).map(|made| made.der).unwrap_or_default()
-            });
             Ok(Handshake {
                 connect: STEP,
                 tls: STEP,
                 tls_version: "TLSv1.3".into(),
-                certificate: certificate.clone(),
+                certificate: self.certificate(),
             })
+        })
+    }
+
+    fn presented_chain(
+        &self,
+        address: SocketAddr,
+        _tls_name: String,
+        timeout: Duration,
+    ) -> BoxFuture<'_, Result<Vec<Vec<u8>>, TransportFailure>> {
+        Box::pin(async move {
+            // Plain, so that only the address counts: whatever name is asked for, the same certificate is shown.
+            let target = ConnectTarget {
+                tls: false,
+                tls_name: String::new(),
+                host: address.ip().to_string(),
+                port: 443,
+            };
+            if let Err(error) = self.reach(&target) {
+                self.pause(if error.kind == FailureKind::ConnectTimeout { timeout } else { STEP }).await;
+                return Err(error);
+            }
+            self.pause(STEP * 2).await;
+            Ok(vec![self.certificate()])
         })
     }
 }

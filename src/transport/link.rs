@@ -1,7 +1,7 @@
 //! The parts of reaching one address, one by one and without a request: what the watch over the endpoint uses.
 
 use super::addresses::permitted;
-use super::{HttpTransport, failure};
+use super::{HttpTransport, chain, failure};
 use crate::domain::request::{FailureKind, TransportFailure};
 use crate::seams::{Handshake, Link};
 use futures_util::future::BoxFuture;
@@ -37,6 +37,21 @@ impl Link for HttpTransport {
             let work = self.connect_and_shake(address, tls_name);
             tokio::time::timeout(timeout, work).await.unwrap_or_else(|_| {
                 Err(failure::failure(FailureKind::ConnectTimeout, "no connection in time"))
+            })
+        })
+    }
+
+    fn presented_chain(
+        &self,
+        address: SocketAddr,
+        tls_name: String,
+        timeout: Duration,
+    ) -> BoxFuture<'_, Result<Vec<Vec<u8>>, TransportFailure>> {
+        Box::pin(async move {
+            permitted(&[address.ip()], &self.ranges, false)
+                .map_err(|refusal| failure::failure(failure::of_refusal(&refusal), refusal.to_string()))?;
+            tokio::time::timeout(timeout, chain::presented(address, tls_name)).await.unwrap_or_else(|_| {
+                Err(failure::failure(FailureKind::ConnectTimeout, "no certificate in time"))
             })
         })
     }

@@ -8,9 +8,11 @@
 //! exchange  one request: phases, bounds, the quick retry     failure    an error of the network as a closed word
 //! fetch     one plain bounded request                        link       resolve and handshake without a request
 //! trust     the one TLS configuration that all share         phase      what is known of a connection meanwhile
+//! chain     the certificates an address presents, unchecked
 //! ```
 
 mod addresses;
+mod chain;
 mod clients;
 mod exchange;
 mod failure;
@@ -31,6 +33,7 @@ use futures_util::future::BoxFuture;
 use ipnet::IpNet;
 use rustls::client::Resumption;
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 /// What sending needs to know.
@@ -40,6 +43,14 @@ pub struct Settings {
     pub extra_roots_pem: Option<String>,
     /// Further ranges that count as private (`cidrs`, and the addresses of `zones`).
     pub private_ranges: Vec<IpNet>,
+}
+
+impl Settings {
+    /// True when a connection to the address stays within the network.
+    #[must_use]
+    pub fn counts_as_private(&self, address: IpAddr) -> bool {
+        PrivateRanges::new(self.private_ranges.clone()).contains(address)
+    }
 }
 
 /// The most bytes of a body that are read; what lies beyond is cut off and marked.

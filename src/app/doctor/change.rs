@@ -1,0 +1,330 @@
+//! The statements that may be missing, filled in with the names of the plan, and the names themselves for texts
+//! whose words in capitals stand for them.
+//!
+//! Every statement is one to add to those that are there, and none denies anything. Roles are named by a condition on
+//! `aws:PrincipalArn` under the account's root: a principal that names a role stops matching when the role is made
+//! again (IAM user guide, "AWS JSON policy elements: Principal").
+
+use super::report::Statement;
+use crate::domain::api::ApiName;
+use crate::domain::credentials::{CallerIdentity, RoleSession};
+use crate::domain::expectation::Expectation;
+use crate::domain::identity::Signer;
+use crate::domain::target::Target;
+use crate::plan::Plan;
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+
+/// The most ARNs of one statement.
+const RESOURCES_MAX: usize = 40;
+
+/// Everything that statements name.
+#[derive(Debug, Clone)]
+pub(super) struct Names {
+    partition: String,
+    region: String,
+    endpoint: String,
+    /// The account and the ARN of the agent's own role, where it is known to be one.
+    hub_account: Option<String>,
+    hub_role: Option<String>,
+    spoke: String,
+    account: String,
+    /// The role that signs, with its account; the hub's own where the hub signs.
+    role: Option<(String, String)>,
+    external_id: ExternalId,
+    tags: bool,
+    api: String,
+    api_id: Option<String>,
+    stage: Option<String>,
+    /// The methods that probes of this api and signer call, as the policies name them.
+    resources: Vec<String>,
+}
+
+#[derive(Debug, Clone)]
+enum ExternalId {
+    None,
+    Known(String),
+    /// It came from the environment and is not shown.
+    Hidden,
+}
+
+impl Names {
+    /// The names around one target.
+    pub(super) fn new(plan: &Plan, target: &Target, hub: Option<&CallerIdentity>) -> Self {
+        let settings = &plan.settings;
+        let region = &settings.endpoint.region;
+        let partition = region.partition().as_str().to_owned();
+        let configured = settings.credentials.hub_role_arn.as_ref();
+        let hub_account = configured
+            .map(|role| role.account().to_string())
+            .or_else(|| hub.map(|hub| hub.account.clone()).filter(|account| is_account(account)));
+        let hub_role =
+            configured.map(ToString::to_string).or_else(|| hub.and_then(|hub| role_of(hub, &partition)));
+        let session: Option<&RoleSession> = match &target.signer {
+            Signer::Role(session) => Some(session),
+            Signer::Hub | Signer::Anonymous => None,
+        };
+        let role = match &target.signer {
+            Signer::Role(session) => {
+                Some((session.role_arn.account().to_string(), session.role_arn.to_string()))
+            }
+            Signer::Hub => hub_account.clone().zip(hub_role.clone()),
+            Signer::Anonymous => None,
+        };
+        let (api_id, stage) = match &target.api {
+            ApiName::Id { id, stage } => (Some(id.to_string()), Some(stage.to_string())),
+            ApiName::Domain { .. } => (None, None),
+        };
+        let resources: BTreeSet<String> = plan
+            .targets
+            .iter()
+            .map(|other| &**other)
+            .filter(|other| {
+                (&other.id.spoke, &other.id.api) == (&target.id.spoke, &target.id.api)
+                    && other.signer == target.signer
+                    && wants_to_pass(&other.expectation)
+            })
+            .chain([target])
+            .map(|other| {
+                format!(
+                    "arn:{partition}:execute-api:{region}:{}:{}/{}/{}{}",
+                    target.account,
+                    api_id.as_deref().unwrap_or("API_ID"),
+                    stage.as_deref().unwrap_or("STAGE"),
+                    other.request.method,
+                    other.request.path()
+                )
+            })
+            .take(RESOURCES_MAX)
+            .collect();
+        Self {
+            partition,
+            region: region.to_string(),
+            endpoint: settings.endpoint.id.to_string(),
+            hub_account,
+            hub_role,
+            spoke: target.id.spoke.to_string(),
+            account: target.account.to_string(),
+            role,
+            external_id: match session.and_then(|session| session.external_id.as_ref()) {
+                None => ExternalId::None,
+                Some(id) if id.is_secret() => ExternalId::Hidden,
+                Some(id) => ExternalId::Known(id.to_string()),
+            },
+            tags: session.is_some_and(|session| !session.session_tags.is_empty()),
+            api: target.id.api.to_string(),
+            api_id,
+            stage,
+            resources: resources.into_iter().collect(),
+        }
+    }
+
+    /// The text with the words in capitals replaced that are known here.
+    pub(super) fn fill(&self, text: &str) -> String {
+        let (role_account, role) = self.role.clone().unzip();
+        let known = |word: &str| -> Option<String> {
+            match word {
+                "REGION" => Some(self.region.clone()),
+                "VPCE_ID" => Some(self.endpoint.clone()),
+                "SPOKE_ACCOUNT" => Some(self.account.clone()),
+                "ROLE_ACCOUNT" => role_account.clone(),
+                "ROLE_ARN" => role.clone(),
+                "ROLE" => role.as_ref().and_then(|arn| arn.rsplit('/').next().map(str::to_owned)),
+                "SPOKE" => Some(self.spoke.clone()),
+                "API_ID" => self.api_id.clone(),
+                "STAGE" => self.stage.clone(),
+                "HUB_ACCOUNT" => self.hub_account.clone(),
+                "HUB_ROLE_ARN" => self.hub_role.clone(),
+                "HUB_ROLE" => {
+                    self.hub_role.as_ref().and_then(|arn| arn.rsplit('/').next().map(str::to_owned))
+                }
+                _ => None,
+            }
+        };
+        let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        let mut filled = String::with_capacity(text.len());
+        let mut rest = text;
+        while !rest.is_empty() {
+            let end = rest.find(|c| !is_word(c)).unwrap_or(rest.len());
+            let (word, after) = rest.split_at(end);
+            filled.push_str(&known(word).unwrap_or_else(|| word.to_owned()));
+            let gap = after.find(is_word).unwrap_or(after.len());
+            filled.push_str(&after[..gap]);
+            rest = &after[gap..];
+        }
+        filled
+    }
+
+    /// The names of the layer's endpoint, for texts.
+    pub(super) fn endpoint(&self) -> &str {
+        &self.endpoint
+    }
+
+    /// For the policy of the shared endpoint.
+    pub(super) fn endpoint_statement(&self) -> Option<Statement> {
+        let (account, role) = self.role.as_ref()?;
+        let statement = json!({
+            "Sid": self.sid(""),
+            "Effect": "Allow",
+            "Principal": {"AWS": self.root(account)},
+            "Action": "execute-api:Invoke",
+            "Resource": self.resources,
+            "Condition": {"ArnEquals": {"aws:PrincipalArn": role}}
+        });
+        Some(self.add(
+            format!(
+                "Add this statement to the policy of endpoint {} in the hub. The statements that are there stay: \
+                 a policy of this one alone would shut out every other caller.",
+                self.endpoint
+            ),
+            statement,
+        ))
+    }
+
+    /// For the resource policy of the api.
+    pub(super) fn resource_statement(&self) -> Option<Statement> {
+        let (account, role) = self.role.as_ref()?;
+        let statement = json!({
+            "Sid": self.sid(""),
+            "Effect": "Allow",
+            "Principal": {"AWS": self.root(account)},
+            "Action": "execute-api:Invoke",
+            "Resource": self.resources,
+            "Condition": {
+                "StringEquals": {"aws:SourceVpce": self.endpoint},
+                "ArnEquals": {"aws:PrincipalArn": role}
+            }
+        });
+        Some(self.add(
+            format!(
+                "Add this statement to the resource policy of api {} in account {}, beside those that are there, \
+                 and deploy the stage again. It fits methods with IAM authorization: without a signature there \
+                 is no ARN to compare.",
+                self.api, self.account
+            ),
+            statement,
+        ))
+    }
+
+    /// For a policy of the role that signs.
+    pub(super) fn identity_statement(&self) -> Option<Statement> {
+        let (_, role) = self.role.as_ref()?;
+        Some(self.add(format!("Add this statement to a policy of {role}."), self.invoke()))
+    }
+
+    /// For the session policy in the agent's configuration.
+    pub(super) fn session_statement(&self) -> Statement {
+        let goes = format!(
+            "Add this statement to the file that session_policy of spoke {} names. The role's own policy must allow \
+             the same.",
+            self.spoke
+        );
+        self.add(goes, self.invoke())
+    }
+
+    /// For the policy that is the role's permissions boundary.
+    pub(super) fn boundary_statement(&self) -> Option<Statement> {
+        let (_, role) = self.role.as_ref()?;
+        let goes = format!(
+            "Add this statement to the policy that is the permissions boundary of {role}. It grants nothing by \
+             itself; the role's own policy must allow the same."
+        );
+        Some(self.add(goes, self.invoke()))
+    }
+
+    /// For the trust policy of the role.
+    pub(super) fn trust_statement(&self) -> Option<Statement> {
+        let (_, role) = self.role.as_ref()?;
+        let hub_role = self.hub_role.clone().unwrap_or_else(|| {
+            let account = self.hub_account.as_deref().unwrap_or("HUB_ACCOUNT");
+            format!("arn:{}:iam::{account}:role/HUB_ROLE", self.partition)
+        });
+        let action =
+            if self.tags { json!(["sts:AssumeRole", "sts:TagSession"]) } else { json!("sts:AssumeRole") };
+        let mut condition = json!({"ArnEquals": {"aws:PrincipalArn": hub_role}});
+        let mut note = "";
+        match &self.external_id {
+            ExternalId::None => {}
+            ExternalId::Known(id) => condition["StringEquals"] = json!({"sts:ExternalId": id}),
+            ExternalId::Hidden => {
+                condition["StringEquals"] = json!({"sts:ExternalId": "EXTERNAL_ID"});
+                note = " EXTERNAL_ID stands for the external id, which the agent has from its environment and does \
+                        not show.";
+            }
+        }
+        let statement = json!({
+            "Sid": self.sid("Trust"),
+            "Effect": "Allow",
+            "Principal": {"AWS": self.root(self.hub_account.as_deref().unwrap_or("HUB_ACCOUNT"))},
+            "Action": action,
+            "Condition": condition
+        });
+        Some(self.add(
+            format!("Add this statement to the trust policy of {role}, beside those that are there.{note}"),
+            statement,
+        ))
+    }
+
+    /// For a policy of the hub's own role.
+    pub(super) fn hub_statement(&self) -> Option<Statement> {
+        let (_, role) = self.role.as_ref()?;
+        let action =
+            if self.tags { json!(["sts:AssumeRole", "sts:TagSession"]) } else { json!("sts:AssumeRole") };
+        let whose = self.hub_role.as_deref().unwrap_or("the agent's own role");
+        let statement =
+            json!({"Sid": self.sid("Assume"), "Effect": "Allow", "Action": action, "Resource": role});
+        Some(self.add(format!("Add this statement to a policy of {whose}."), statement))
+    }
+
+    fn invoke(&self) -> Value {
+        json!({
+            "Sid": self.sid(""),
+            "Effect": "Allow",
+            "Action": "execute-api:Invoke",
+            "Resource": self.resources
+        })
+    }
+
+    fn add(&self, mut goes_into: String, statement: Value) -> Statement {
+        if self.api_id.is_none() && statement.to_string().contains("API_ID") {
+            goes_into.push_str(
+                " API_ID and STAGE stand for the api behind the custom domain name, which the configuration does not \
+                 name.",
+            );
+        }
+        Statement { goes_into, statement }
+    }
+
+    fn root(&self, account: &str) -> String {
+        format!("arn:{}:iam::{account}:root", self.partition)
+    }
+
+    /// Sids are letters and digits; `payments`, `my-api` gives `SpokeprobePaymentsMyApi`.
+    fn sid(&self, end: &str) -> String {
+        let mut sid = String::from("Spokeprobe");
+        for part in self.spoke.split('-').chain(self.api.split('-').filter(|_| end.is_empty())) {
+            let mut letters = part.chars();
+            sid.extend(letters.next().map(|first| first.to_ascii_uppercase()));
+            sid.extend(letters);
+        }
+        sid + end
+    }
+}
+
+fn wants_to_pass(expectation: &Expectation) -> bool {
+    !expectation.is_guard() && expectation.status.iter().all(|status| (200..300).contains(status))
+}
+
+fn is_account(text: &str) -> bool {
+    text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// The role behind a session's ARN. The path of a role is not in it; `hub.role_arn` says it.
+fn role_of(hub: &CallerIdentity, partition: &str) -> Option<String> {
+    let (_, session) = hub.arn.split_once(":assumed-role/")?;
+    let name = session.split('/').next()?;
+    let fits = is_account(&hub.account)
+        && (1..=64).contains(&name.len())
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"+=,.@_-".contains(&b));
+    fits.then(|| format!("arn:{partition}:iam::{}:role/{name}", hub.account))
+}
