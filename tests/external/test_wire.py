@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from agent import HUB, HUB_KEYS, REGION, api_host, call, configuration, spoke, start_agent, write_configuration
@@ -14,10 +15,12 @@ from witness import Answer, Recorded, gateway_answer
 ACCOUNT = "012345678901"
 # Everything that may stand in a request besides what the configuration adds.
 USUAL = {"host", "authorization", "x-amz-date", "x-amz-security-token", "content-length", "user-agent", "accept"}
+# The marks by which a spoke's team finds the request in its own log; in no signature.
+MARKS = {"user-agent", "x-amzn-trace-id"}
 
 
 def unexpected_headers(request: Recorded) -> set[str]:
-    return {name.lower() for name, _ in request.headers} - USUAL
+    return {name.lower() for name, _ in request.headers} - USUAL - MARKS
 
 
 def test_no_header_of_its_own(binary: Path, launcher: Launcher, serve, closing) -> None:
@@ -42,6 +45,24 @@ def test_no_header_of_its_own(binary: Path, launcher: Launcher, serve, closing) 
     for request in requests:
         assert not unexpected_headers(request), request.headers
     print(f"headers on the wire: {sorted({name.lower() for name, _ in requests[-1].headers})}")
+
+
+def test_marks_of_correlation(binary: Path, launcher: Launcher, serve, closing) -> None:
+    """Every request names the agent and its target, and has a trace id of its own; neither is signed."""
+    sts, witness = closing(SmallSts([HUB])), serve(lambda request: gateway_answer({}))
+    # More often than once a second: a signature then serves several requests.
+    shape = spoke("payments", ACCOUNT, [{"name": "hello", "request": "GET /", "rate": "4/s"}])
+    shape["apis"][0]["max_rate"] = "4/s"
+    agent = start_agent(launcher, binary, configuration(witness.url, sts.url, [shape])).wait_ready()
+    agent.wait_for_attempts(8)
+    assert agent.program.terminate() == 0
+    requests = witness.take()
+    traces = [request.header("x-amzn-trace-id") for request in requests]
+    assert all(re.fullmatch("Root=1-[0-9a-f]{8}-[0-9a-f]{24}", trace) for trace in traces), traces
+    assert len(set(traces)) == len(requests) >= 8
+    for request in requests:
+        assert re.fullmatch(r"spokeprobe/\S+ \(payments/hoot/hello\)", request.header("user-agent")), request.headers
+        assert not MARKS & set(authorization_of(request).signed_headers)
 
 
 def test_an_added_header_is_noticed(binary: Path, launcher: Launcher, serve, closing) -> None:
