@@ -142,11 +142,13 @@ fn expected_twins(target: &Target, hub_twins: bool) -> usize {
 #[cfg(target_os = "linux")]
 mod tests {
     use super::*;
+    use crate::domain::expectation::Expectation;
     use crate::domain::observation::Door;
     use crate::domain::outcome::Reason;
     use crate::domain::target::TargetId;
     use crate::recording::examples::{attempt, guard, role, seen, spoke, target, wall};
     use crate::recording::{AssumeRoleResult, IncludeStatus, Recorder};
+    use http::Method;
     use std::time::Duration;
 
     const SECOND: Duration = Duration::from_secs(1);
@@ -213,5 +215,40 @@ mod tests {
         let worst = settings.time_series(&recorded, 8);
         let found = lines(&recorder);
         assert!(found <= worst && found + 15 * targets.len() + 6 >= worst, "{found} of {worst}");
+    }
+
+    #[test]
+    fn twins_are_series_of_a_probe_and_not_of_its_zones() {
+        let series = |method: &Method, results, hub_twins| {
+            let guard = Target {
+                signer: Signer::Role(role(&["payments"]).session),
+                expectation: Expectation {
+                    refusal: Some(ExpectedRefusal::AnyPolicy),
+                    ..Expectation::default()
+                },
+                ..guard("payments/hoot/refused")
+            };
+            let zones = ["euw1-az1", "euw1-az2"].map(|zone| {
+                let mut zonal = guard.clone();
+                zonal.id.zone = Some(zone.parse().unwrap());
+                zonal.request.method = method.clone();
+                Arc::new(zonal)
+            });
+            let recorded = Recorded {
+                targets: &zones,
+                spokes: &[],
+                roles: &[],
+                includes: 0,
+                isolation_pairs: None,
+                hub_twins,
+            };
+            Settings { buckets: vec![1.0] }.time_series(&recorded, results)
+        };
+        let of = |results, hub_twins| {
+            series(&Method::GET, results, hub_twins) - series(&Method::POST, results, hub_twins)
+        };
+        assert_eq!(of(1, false), 1);
+        assert_eq!(of(1, true), 2);
+        assert_eq!(of(8, false), TWINS_AT_WORST);
     }
 }

@@ -3,7 +3,7 @@
 //! What is checked is what must be true on any day: the books balance at every moment, agent and hub count
 //! the same, sessions are renewed early and gently, and every target is told for what it is.
 
-use crate::conservation::both_counted_the_same;
+use crate::conservation::{both_counted_the_same, sent_by_api};
 use crate::stage::{AssumeRoleCall, Stage, demo_plan, status_of};
 use spokeprobe::domain::moment::Moment;
 use spokeprobe::domain::outcome::Reason;
@@ -75,6 +75,13 @@ async fn three_minutes_of_the_demo_at_its_own_pace() {
     let recorder = Arc::clone(&stage.recorder);
     let counted = stage.end().await;
     both_counted_the_same(&recorder, &counted);
+    let sent = sent_by_api(&recorder);
+    let twins: u64 = sent.values().map(|api| api.twins).sum();
+    assert!(twins >= 7, "each vague refusal is asked about at least once: {twins}");
+    // Every role at every foreign api in each minute, but for the two roles that nobody can assume and the
+    // kiosk's, which is trusted for a part of it.
+    let checks: u64 = sent.values().map(|api| api.checks).sum();
+    assert!((3 * 19 * 21..=3 * 20 * 21 + 400).contains(&checks), "{checks} checks");
     let throttled =
         RESULTS.trim_start().replace("hello: ok/none\nshipping", "hello: ok/none throttled/rate\nshipping");
     assert_eq!(results(&recorder), throttled);
