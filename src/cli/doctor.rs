@@ -7,6 +7,7 @@ use crate::app::doctor::{
     Change, Confidence, Doctor, Finding, ProbeChoice, SpokeReport, Step, StepReport, Verdict,
 };
 use crate::domain::name::Name;
+use crate::domain::outcome::Reason;
 use crate::domain::target::TargetId;
 use crate::sources::{self, LoadedPlan};
 use clap::Args;
@@ -155,11 +156,16 @@ fn write_report(text: &mut String, report: &SpokeReport, verbose: bool) -> std::
             writeln!(text, "{name}: {passed}: {}", times.join(", "))?;
         }
         Some(step) => {
-            let words =
-                format!("stops at {}: {}/{}", step.as_str(), verdict.reason.outcome(), verdict.reason);
+            // Only a guard stops at an answer in which nothing is wrong.
+            let (ending, meaning) = if verdict.reason == Reason::None {
+                ("door open".to_owned(), "What must be refused was let in.")
+            } else {
+                (format!("{}/{}", verdict.reason.outcome(), verdict.reason), verdict.reason.meaning())
+            };
+            let words = format!("stops at {}: {ending}", step.as_str());
             writeln!(text, "{name}: {}", paint_result(Colour::Red, &words))?;
             let probe = report.probe.as_ref().map(|id| format!(" ({id})")).unwrap_or_default();
-            writeln!(text, "  {}{probe}", verdict.reason.meaning())?;
+            writeln!(text, "  {meaning}{probe}")?;
             writeln!(text, "  who: {}", who(verdict))?;
         }
     }
@@ -189,7 +195,7 @@ fn who(verdict: &Verdict) -> String {
     match verdict.confidence {
         Confidence::Certain => format!("{owner}; certain"),
         Confidence::Likely if verdict.candidates.is_empty() => format!("{owner}; likely"),
-        Confidence::Likely => format!("{owner}; likely, of {others}"),
+        Confidence::Likely => format!("{owner}; likely, one of {others}"),
         Confidence::Open => format!("open between {others}; the first to ask is {owner}"),
     }
 }

@@ -104,8 +104,10 @@ impl Summary {
         };
         let mut text = output::table(&header, &rows);
         text.push_str(&format!(
-            "\n\nConservation: the agent counted {sent} requests that were answered ({} of them twins), the simulator read {read}; {verdict}.",
+            "\n\nConservation: of the agent's requests {sent} were answered (checks of isolation and {} twins included)\n\
+             and up to {} more may have been read before they were cut off; the simulator read {read}: {verdict}.",
             self.twins(),
+            self.apis.iter().map(|api| api.perhaps_read).sum::<u64>(),
         ));
         for api in self.apis.iter().filter(|api| !api.agrees()) {
             text.push_str(&format!(
