@@ -25,7 +25,7 @@ pub(crate) static HUB: Section = Section {
             "organization",
             Shape::Section(&ORGANIZATION),
             "",
-            "The AWS organisation, for policies.",
+            "The AWS organisation, for policies. Not used by this version.",
         ),
         Key::required(
             "endpoint",
