@@ -21,6 +21,13 @@ Examples:
   spokeprobe explain vpc_endpoint_policy   one of them, with what to do
   spokeprobe explain forbidden --json | jq -r '.steps[].command // empty'
 
+How sure each sign is:
+  documented    AWS writes so
+  observed      a published capture of a real answer shows it
+  derived       it follows from a general rule of AWS, or from an emulator
+  unconfirmed   not established
+  measured      the agent saw it itself
+
 The same texts are in docs/reasons/.")]
 pub(super) struct ExplainArgs {
     /// A reason as in the metrics, the log and the status; without it all are listed

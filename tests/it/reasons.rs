@@ -22,7 +22,13 @@ fn wanted() -> BTreeMap<String, String> {
 fn index() -> String {
     let mut page = String::from(
         "<!-- Made from src/explain by the test `reasons`; do not edit by hand. -->\n\n# Reasons\n\n\
-         What each reason means, who owns it and what to do. `spokeprobe explain REASON` prints the same.\n",
+         What each reason means, who owns it and what to do. `spokeprobe explain REASON` prints the same.\n\n\
+         How sure each piece of evidence is:\n\n\
+         - *documented*: AWS writes so.\n\
+         - *observed*: a published capture of a real answer shows it.\n\
+         - *derived*: it follows from a general rule of AWS, or from an emulator; no capture of API Gateway was found.\n\
+         - *unconfirmed*: not established.\n\
+         - *measured*: the agent saw it itself.\n",
     );
     for outcome in Outcome::ALL {
         writeln!(page, "\n## `{outcome}`\n\n| reason | owner | meaning |\n|---|---|---|").unwrap();
