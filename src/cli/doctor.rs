@@ -37,7 +37,7 @@ pub(super) struct DoctorArgs {
     /// The probe to walk with; one that is neither GET nor HEAD is sent only when named here
     #[arg(long, value_name = "API/PROBE", value_parser = parse_probe)]
     probe: Option<ProbeChoice>,
-    /// Show what every step found, also where all is well
+    /// Show what every step found, also where all is well, and the string that is signed
     #[arg(short, long)]
     verbose: bool,
     /// Print the result as JSON

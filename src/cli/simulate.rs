@@ -23,7 +23,7 @@ Examples:
 The endpoint speaks TLS with a certificate made at start, for the names that AWS would use; connect to the
 printed address and trust the printed CA. All listeners should stay on loopback: what is simulated guards nothing.")]
 pub(super) struct SimulateArgs {
-    /// The world to simulate; without it the one of `demo`
+    /// The world to simulate, a file in the form of src/simulator/worlds/default.yaml; without it the one of `demo`
     #[arg(long, value_name = "FILE")]
     world: Option<PathBuf>,
     /// Where the endpoint listens; port 0 takes a free one
