@@ -7,7 +7,7 @@ use spokeprobe::plan::{estimate, report};
 use spokeprobe::simulator::World;
 use std::time::Duration;
 
-/// The series of a scrape, without those of twins: a few, of probes whose refusals are vague only.
+/// The series of a scrape: its lines that are no comments.
 fn series(scrape: &str) -> usize {
     scrape.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).count()
 }
