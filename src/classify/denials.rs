@@ -5,6 +5,7 @@
 //! by nothing that helps. Source: IAM user guide, "Troubleshoot access denied error messages". Of several
 //! policy types that refuse, AWS names only one, so a denial is the *first reported* blocker.
 
+use crate::domain::api::ApiName;
 use crate::domain::outcome::Reason;
 use crate::domain::scrub::looks_like_token_in_arn;
 
@@ -73,6 +74,33 @@ pub(super) fn read(types: &[(&str, Reason)], message: Option<&str>, same_account
                 .map_or(VAGUE, |(reason, after)| Denial { reason, policy_arn: policy_arn(after) })
         }
         _ => VAGUE,
+    }
+}
+
+/// True when a text is known to be about another service's action or another api than the one that was called: the
+/// backend was refused by somebody, not its caller. What is not written as AWS writes it is not known to be.
+pub(super) fn is_of_another(message: &str, api: &ApiName) -> bool {
+    let Some((action, rest)) = message
+        .strip_prefix("User: ")
+        .and_then(|text| text.split_once(" is not authorized to perform: "))
+        .and_then(|(_, rest)| rest.split_once(" on resource: ").or(Some((rest, ""))))
+    else {
+        return false;
+    };
+    let action = action.split(' ').next().unwrap_or_default();
+    if action.split_once(':').is_some_and(|(service, _)| service != "execute-api") {
+        return true;
+    }
+    // arn:PARTITION:execute-api:REGION:ACCOUNT:API/STAGE/METHOD/PATH
+    let mut parts = rest.split(' ').next().unwrap_or_default().splitn(6, ':');
+    let (service, named) = (parts.nth(2), parts.nth(2).and_then(|resource| resource.split('/').next()));
+    match (service, named, api) {
+        (Some("execute-api"), Some(named), ApiName::Id { id, .. }) => {
+            let is_id = named.len() == 10
+                && named.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
+            is_id && named != id.as_str()
+        }
+        _ => false,
     }
 }
 

@@ -103,7 +103,7 @@ fn judge(response: &Response, done: Moment, context: &Context<'_>) -> Classified
         response_time: done.since(context.due),
     };
     let mut wording = None;
-    let verdict = match read(&answer, context.same_account) {
+    let verdict = match read(&answer, target, context.same_account) {
         Reading::Stranger(reason) => verdict(Judgement::unexpected(reason), None, None),
         Reading::Gateway { reason, message, policy_arn } => {
             let error_type = answer.error_type.as_deref().unwrap_or_default();
@@ -138,7 +138,7 @@ enum Reading {
     Through(Option<Reason>),
 }
 
-fn read(answer: &Answer<'_>, same_account: Option<bool>) -> Reading {
+fn read(answer: &Answer<'_>, target: &Target, same_account: Option<bool>) -> Reading {
     if answer.has_cloudfront_marks() {
         return Reading::Stranger(Reason::NotPrivate);
     }
@@ -155,11 +155,15 @@ fn read(answer: &Answer<'_>, same_account: Option<bool>) -> Reading {
         if let Some(reason) = error_types::reason(error_types::ROWS, error_type, message.as_deref(), status) {
             return Reading::Gateway { reason, message, policy_arn: None };
         }
-        if error_type == error_types::ACCESS_DENIED {
+        // A backend that hands on what another service or another api told *it* says nothing of this call's policies:
+        // it was let in.
+        let handed_on =
+            message.as_deref().is_some_and(|message| denials::is_of_another(message, &target.api));
+        if error_type == error_types::ACCESS_DENIED && !handed_on {
             let denial = denials::read(denials::TYPES, message.as_deref(), same_account);
             return Reading::Gateway { reason: denial.reason, message, policy_arn: denial.policy_arn };
         }
-        // An unknown error type is read like none: by status.
+        // An unknown error type is read like none, and so is one that was handed on: by status.
     }
     Reading::Through(match status {
         // The gateway sends these three without an error type as well. What it sends for too many bytes of

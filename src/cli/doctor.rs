@@ -156,15 +156,13 @@ fn write_report(text: &mut String, report: &SpokeReport, verbose: bool) -> std::
             writeln!(text, "{name}: {passed}: {}", times.join(", "))?;
         }
         Some(step) => {
-            // Only a guard stops at an answer in which nothing is wrong.
-            let (ending, meaning) = if verdict.reason == Reason::None {
-                ("door open".to_owned(), "What must be refused was let in.")
-            } else {
-                (format!("{}/{}", verdict.reason.outcome(), verdict.reason), verdict.reason.meaning())
-            };
-            let words = format!("stops at {}: {ending}", step.as_str());
+            // What must be refused and was let in does not stop anywhere: that is what is wrong.
+            let is_open = verdict.reason == Reason::None;
+            let stops = if is_open { "DOOR OPEN at" } else { "stops at" };
+            let words = format!("{stops} {}: {}/{}", step.as_str(), verdict.reason.outcome(), verdict.reason);
             writeln!(text, "{name}: {}", paint_result(Colour::Red, &words))?;
             let probe = report.probe.as_ref().map(|id| format!(" ({id})")).unwrap_or_default();
+            let meaning = if is_open { "What must be refused was let in." } else { verdict.reason.meaning() };
             writeln!(text, "  {meaning}{probe}")?;
             writeln!(text, "  who: {}", who(verdict))?;
         }

@@ -30,6 +30,12 @@ struct State {
     at: Moment,
 }
 
+impl State {
+    fn allows(&self, twins: usize) -> bool {
+        self.rounds >= 1.0 && self.twins >= cost(twins)
+    }
+}
+
 impl Budget {
     pub(super) fn new(now: Moment) -> Self {
         let state = State { twins: TWINS_AHEAD, rounds: ROUNDS_AT_ONCE, at: now };
@@ -42,14 +48,26 @@ impl Budget {
 
     /// True when a round of so many twins may begin now.
     pub(super) fn allows(&self, twins: usize, now: Moment) -> bool {
-        self.with(now, |state| state.rounds >= 1.0 && state.twins >= cost(twins))
+        self.with(now, |state| state.allows(twins))
     }
 
-    /// Pays for a round.
-    pub(super) fn take(&self, twins: usize, now: Moment) {
+    /// Pays for a round; false, and nothing is paid, where it is not allowed.
+    pub(super) fn take(&self, twins: usize, now: Moment) -> bool {
         self.with(now, |state| {
-            state.rounds -= 1.0;
-            state.twins -= cost(twins);
+            let allowed = state.allows(twins);
+            if allowed {
+                state.rounds -= 1.0;
+                state.twins -= cost(twins);
+            }
+            allowed
+        })
+    }
+
+    /// Takes back a payment for a round that did not begin.
+    pub(super) fn give_back(&self, twins: usize, now: Moment) {
+        self.with(now, |state| {
+            state.rounds += 1.0;
+            state.twins += cost(twins);
         });
     }
 
@@ -83,9 +101,13 @@ mod tests {
         let budget = Budget::new(at(0));
         for _ in 0..5 {
             assert!(budget.allows(1, at(0)));
-            budget.take(1, at(0));
+            assert!(budget.take(1, at(0)));
         }
         assert!(!budget.allows(1, at(0)));
+        // Two that were allowed at the same time do not both get the last one.
+        assert!(!budget.take(1, at(0)));
+        budget.give_back(1, at(0));
+        assert!(budget.take(1, at(0)));
         assert!(!budget.allows(1, at(999)));
         assert!(budget.allows(1, at(1000)));
     }
@@ -99,8 +121,7 @@ mod tests {
                 ms += pause;
                 attempts += ended;
                 (0..ended).for_each(|_| budget.attempt_ended());
-                if budget.allows(round, at(ms)) {
-                    budget.take(round, at(ms));
+                if budget.take(round, at(ms)) {
                     twins += round;
                 }
                 prop_assert!(twins as f64 <= TWINS_AHEAD + attempts as f64 * TWINS_PER_ATTEMPT + 1e-6);

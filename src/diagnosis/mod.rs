@@ -116,8 +116,14 @@ impl Diagnoser {
             return;
         }
         let Some(permit) = spare() else { return };
-        self.budget.take(twins.len(), now);
-        let Some(running) = case.begin_round(now) else { return };
+        // Attempts end on several threads: what was allowed a moment ago may have gone to another.
+        if !self.budget.take(twins.len(), now) {
+            return;
+        }
+        let Some(running) = case.begin_round(now) else {
+            self.budget.give_back(twins.len(), now);
+            return;
+        };
         let diagnoser = Arc::clone(self);
         self.tasks.spawn(async move {
             let round = diagnoser.round(running.case(), wording, evidence, twins);
@@ -140,22 +146,26 @@ impl Diagnoser {
     /// One twin after the other, so that a round never weighs more than one request at a time; it ends as soon
     /// as the reason is no longer vague.
     async fn round(&self, case: &Case, wording: Wording, mut evidence: Evidence, twins: Vec<Twin>) {
-        let asked = twins.len();
+        let mut lost = false;
         for twin in twins {
             if self.closing.is_cancelled() {
                 return;
             }
-            let Some(answer) = self.ask(case, twin).await else { continue };
+            let Some(answer) = self.ask(case, twin).await else {
+                lost = true;
+                continue;
+            };
             evidence.twins.push(answer);
             if !is_vague(narrow(&evidence).reason) {
                 break;
             }
         }
-        if evidence.twins.is_empty() && asked > 0 {
-            // No session, or no way to address: nothing was learnt that could confirm or replace anything.
+        let finding = narrow(&evidence);
+        // Without a session, or lost on the way: a twin that nobody answered takes nothing back.
+        if lost && is_vague(finding.reason) && !case.knows_nothing() {
             return;
         }
-        self.learn(case, wording, narrow(&evidence));
+        self.learn(case, wording, finding);
     }
 
     fn learn(&self, case: &Case, wording: Wording, finding: Finding) {
@@ -165,8 +175,9 @@ impl Diagnoser {
     async fn ask(&self, case: &Case, twin: Twin) -> Option<TwinAnswer> {
         let prepared = self.prepare(case, twin)?;
         let attempted = self.attempter.attempt_and_keep(&prepared, self.clock.now()).await;
-        let answer = answer(twin, &attempted)?;
-        case.recorder().twin_ended(twin, round::end(&attempted), attempted.observation.retries);
-        Some(answer)
+        if attempted.exchange.is_some() {
+            case.recorder().twin_ended(twin, round::end(&attempted), attempted.observation.retries);
+        }
+        answer(twin, &attempted)
     }
 }

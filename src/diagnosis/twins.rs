@@ -129,10 +129,12 @@ impl Twins<'_> {
     }
 }
 
-/// What a twin's answer says; `None` where nothing was sent.
+/// What a twin's answer says; `None` where nothing was sent, or nobody answered it: lost or throttled on the way.
 #[must_use]
 pub fn answer(twin: Twin, attempted: &Attempted) -> Option<TwinAnswer> {
     let reason = attempted.observation.verdict.reason;
     let explicit = attempted.wording.and_then(|wording| wording.explicit);
-    (reason.outcome() != Outcome::Unsent).then_some(TwinAnswer { twin, reason, explicit })
+    let is_one = !matches!(reason.outcome(), Outcome::Unsent | Outcome::Unreachable | Outcome::Throttled)
+        && reason != Reason::ResponseTimeout;
+    is_one.then_some(TwinAnswer { twin, reason, explicit })
 }

@@ -81,7 +81,7 @@ macro_rules! reasons {
 }
 
 reasons! {
-    /// Nothing is wrong.
+    /// The call was let in and answered.
     None = "none" => Ok,
 
     /// The policy of the shared VPC endpoint in the hub refused.

@@ -1,7 +1,7 @@
 //! An entry as text for a terminal and as Markdown for the repository. The headings of the Markdown are what runbook
 //! links point to: change them only together with the alerts.
 
-use super::{Entry, Statement, Step};
+use super::{Entry, Owner, Statement, Step};
 use std::fmt::Write as _;
 
 /// The narrowest text that still reads.
@@ -58,7 +58,20 @@ pub fn text(entry: &Entry, width: usize) -> String {
             page.line(&format!("    {}", found.url));
         }
     }
+    if has_next_step(entry) {
+        page.out.push('\n');
+        page.wrapped("", DOCTOR);
+    }
     page.out
+}
+
+/// The next step, whatever the reason: the doctor fills in the names that are words in capitals here.
+const DOCTOR: &str = "`spokeprobe doctor SPOKE` walks the path to one spoke, says at which step it stops and whose \
+                      that is, and prints what to change with the names filled in.";
+
+/// Where all is as it should be, there is nothing to walk for.
+fn has_next_step(entry: &Entry) -> bool {
+    entry.owners != [Owner::Nobody]
 }
 
 struct Text {
@@ -158,6 +171,9 @@ fn write_markdown(page: &mut String, entry: &Entry) -> std::fmt::Result {
         for found in entry.pages {
             writeln!(page, "- [{}]({})", found.title, found.url)?;
         }
+    }
+    if has_next_step(entry) {
+        writeln!(page, "\n{DOCTOR}")?;
     }
     writeln!(
         page,

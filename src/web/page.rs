@@ -213,15 +213,16 @@ fn write_targets(html: &mut String, targets: &[TargetView]) -> std::fmt::Result 
 fn write_spokes(html: &mut String, spokes: &[SpokeView]) -> std::fmt::Result {
     html.write_str(
         "<h2>Spokes</h2><table><thead><tr><th>spoke<th>account<th>region<th>role<th>labels<th>session\
-         <th>until<th>STS said</tr></thead><tbody>",
+         <th>until<th>STS said<th>which means</tr></thead><tbody>",
     )?;
     for spoke in spokes.iter().take(ROWS) {
         let labels: Vec<String> = spoke.labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
         let said = spoke.credentials.refusal.as_ref();
+        let meant = said.map(|no| format!("{}: {}", no.cause.replace('_', " "), no.meaning));
         let said = said.map(|no| format!("{} {}", no.code.as_deref().unwrap_or_default(), no.message));
         write!(
             html,
-            "<tr><td>{}<td>{}<td>{}<td>{}<td>{}<td class=\"{}\">{}<td>{}<td>{}</tr>",
+            "<tr><td>{}<td>{}<td>{}<td>{}<td>{}<td class=\"{}\">{}<td>{}<td>{}<td>{}</tr>",
             escape(&spoke.name),
             shown(spoke.account.as_deref()),
             shown(spoke.region.as_deref()),
@@ -235,6 +236,7 @@ fn write_spokes(html: &mut String, spokes: &[SpokeView]) -> std::fmt::Result {
             spoke.credentials.state,
             shown(spoke.credentials.expires_at.as_deref()),
             shown(said.as_deref()),
+            shown(meant.as_deref()),
         )?;
     }
     html.write_str("</tbody></table>")

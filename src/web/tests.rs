@@ -206,6 +206,8 @@ async fn status_tells_the_whole_story_of_a_refusal() {
     assert_eq!(status["spokes"][0]["credentials"]["refusal"]["code"], "AccessDenied");
     assert_eq!(status["spokes"][0]["credentials"]["refusal"]["cause"], "trust_policy");
     assert_eq!(status["spokes"][0]["credentials"]["refusal"]["meaning"], "No trust.");
+    let (_, page) = get(&agent, "/").await;
+    assert!(page.contains("<td>trust policy: No trust.</tr>"), "{page}");
 }
 
 #[tokio::test]

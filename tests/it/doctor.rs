@@ -361,7 +361,15 @@ fn the_command_prints_results_and_progress_apart_and_exits_by_what_it_found() {
     assert_eq!(refused.status, Some(1));
     assert!(refused.stdout.starts_with("partner: stops at invoke: denied/vpc_endpoint_policy\n"));
     assert!(refused.stdout.contains("\"Sid\": \"SpokeprobePartnerRates\""), "{}", refused.stdout);
-    for ran in [&well, &refused] {
+    let open = doctor(&["notes"]);
+    let begin = "notes: DOOR OPEN at invoke: ok/none\n  What must be refused was let in. (notes/notes/unsigned-is-refused)\n";
+    assert!(open.status == Some(1) && open.stdout.starts_with(begin), "{}", open.stdout);
+    let mistyped = doctor(&["clinic"]).stdout;
+    assert!(
+        mistyped.contains("twins: not needed: what the other probes were answered says it"),
+        "{mistyped}"
+    );
+    for ran in [&well, &refused, &open] {
         assert!(!format!("{}{}", ran.stdout, ran.stderr).contains('\u{1b}'));
         assert!(!ran.stderr.contains("WARN"), "{}", ran.stderr);
     }

@@ -267,13 +267,27 @@ impl Names {
 
     /// For a policy of the hub's own role.
     pub(super) fn hub_statement(&self) -> Option<Statement> {
+        self.assume_statement(|whose| format!("Add this statement to a policy of {whose}."))
+    }
+
+    /// For the policy that is the permissions boundary of the hub's own role.
+    pub(super) fn hub_boundary_statement(&self) -> Option<Statement> {
+        self.assume_statement(|whose| {
+            format!(
+                "Add this statement to the policy that is the permissions boundary of {whose}. It grants nothing by \
+                 itself; the role's own policy must allow the same."
+            )
+        })
+    }
+
+    fn assume_statement(&self, goes_into: impl FnOnce(&str) -> String) -> Option<Statement> {
         let (_, role) = self.role.as_ref()?;
         let action =
             if self.tags { json!(["sts:AssumeRole", "sts:TagSession"]) } else { json!("sts:AssumeRole") };
         let whose = self.hub_role.as_deref().unwrap_or("the agent's own role");
         let statement =
             json!({"Sid": self.sid("Assume"), "Effect": "Allow", "Action": action, "Resource": role});
-        Some(self.add(format!("Add this statement to a policy of {whose}."), statement))
+        Some(self.add(goes_into(whose), statement))
     }
 
     fn invoke(&self) -> Value {

@@ -2,6 +2,7 @@
 //! what was sent in secret.
 
 use crate::domain::secret::Secret;
+use std::collections::HashSet;
 use std::time::{Duration, SystemTime};
 
 /// The longest line of a text from outside, in characters: the whole of a kept message, whose end is what counts.
@@ -26,11 +27,17 @@ fn harmless(c: char) -> char {
     if c.is_control() || format { char::REPLACEMENT_CHARACTER } else { c }
 }
 
+/// So many letters and digits of a secret in a row are no chance.
+const PIECE_CHARS: usize = 16;
+
 /// One line of an echo of what was sent: without the secrets in it, and without whatever else looks like a token.
 pub(super) fn echoed(text: &str, secrets: &[Secret]) -> String {
     let mut text = text.to_owned();
     for secret in secrets.iter().map(Secret::expose).filter(|secret| secret.len() > 3) {
         text = text.replace(secret, "***");
+    }
+    if has_piece(&text, secrets) {
+        return "***".to_owned();
     }
     let is_token = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '=' | '_' | '-');
     let mut shown = String::new();
@@ -46,6 +53,16 @@ pub(super) fn echoed(text: &str, secrets: &[Secret]) -> String {
         rest = &after[gap..];
     }
     line(&shown)
+}
+
+/// True where a text still holds a piece of a secret, in whatever way it was cut, spaced or encoded. The signature's
+/// own header is left out: the scope in it is no secret, and stands in what is compared.
+fn has_piece(text: &str, secrets: &[Secret]) -> bool {
+    let letters = |text: &str| text.bytes().filter(u8::is_ascii_alphanumeric).collect::<Vec<u8>>();
+    let text = letters(text);
+    let shown: HashSet<&[u8]> = text.windows(PIECE_CHARS).collect();
+    let tokens = secrets.iter().map(Secret::expose).filter(|secret| !secret.starts_with("AWS4-HMAC-SHA256"));
+    tokens.map(letters).any(|secret| secret.windows(PIECE_CHARS).any(|piece| shown.contains(piece)))
 }
 
 /// A span for people.
@@ -87,6 +104,17 @@ mod tests {
         assert_eq!(echoed(&format!("x:{}", "aB3".repeat(40)), &secrets), "x:***");
         let hash = "a".repeat(64);
         assert_eq!(echoed(&hash, &secrets), hash);
+        // Encoded for a query, cut, spaced out: in pieces that are each too short to look like a token.
+        let secrets = [
+            Secret::new("IQoJb3JpZ2luX2VjEXAMPLE/with+all/TheRest0fIt=="),
+            Secret::new("AWS4-HMAC-SHA256 Credential=ASIA/20260301/eu-west-1/execute-api/aws4_request, x"),
+        ];
+        for text in ["a=IQoJb3JpZ2luX2VjEXAMPLE%2Fwith%2Ball", "IQoJb3Jp Z2luX2VjEXAM", "x/JpZ2luX2VjEXAMPLE"]
+        {
+            assert_eq!(echoed(text, &secrets), "***", "{text}");
+        }
+        let scope = "20260301/eu-west-1/execute-api/aws4_request";
+        assert_eq!(echoed(scope, &secrets), scope);
     }
 
     #[test]

@@ -50,17 +50,22 @@ pub(super) fn without_session(step: Step, refused: &Refused, names: Option<&Name
         Cause::TrustExternalIdOrAbsentRole => {
             vec!["trust_policy", "external_id", "absent_role", "hub_identity_policy"]
         }
+        // The text reads so across accounts where the hub's own policy is silent, too.
+        Cause::TrustPolicy => vec!["trust_policy", "hub_identity_policy"],
         cause => vec![cause.as_str()],
     };
-    let statements =
-        names.filter(|_| step == Step::AssumeRole).map_or_else(Vec::new, |names| match refusal.cause {
-            Cause::TrustPolicy => vec![names.trust_statement()],
-            Cause::TrustExternalIdOrAbsentRole | Cause::TagSession => {
-                vec![names.trust_statement(), names.hub_statement()]
-            }
-            Cause::IdentityPolicy | Cause::PermissionsBoundary => vec![names.hub_statement()],
-            _ => Vec::new(),
-        });
+    // No statement that allows helps against one that denies.
+    let explicit = refused.evidence.iter().any(|line| line.contains("with an explicit deny"));
+    let names_of_role = names.filter(|_| step == Step::AssumeRole && !explicit);
+    let statements = names_of_role.map_or_else(Vec::new, |names| match refusal.cause {
+        Cause::TrustPolicy if refusal.sure => vec![names.trust_statement()],
+        Cause::TrustPolicy | Cause::TrustExternalIdOrAbsentRole | Cause::TagSession => {
+            vec![names.trust_statement(), names.hub_statement()]
+        }
+        Cause::IdentityPolicy => vec![names.hub_statement()],
+        Cause::PermissionsBoundary => vec![names.hub_boundary_statement()],
+        _ => Vec::new(),
+    });
     let fill = |text: &&str| names.map_or_else(|| (*text).to_owned(), |names| names.fill(text));
     Verdict {
         stopped_at: Some(step),
@@ -308,4 +313,54 @@ fn what_to_do(reason: Reason, names: Option<&Names>, has_statement: bool) -> Vec
             names.map_or_else(|| text.clone(), |names| names.fill(&text))
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn without(text: &str) -> Verdict {
+        let configuration = "
+hub: {region: eu-west-1, role_arn: arn:aws:iam::111122223333:role/hub, endpoint: {id: vpce-0123456789abcdef0}}
+spokes:
+  - name: one
+    account: '012345678901'
+    apis: [{name: api, id: a1b2c3d4e5, stage: api, probes: [{name: hello, request: GET /}]}]
+";
+        let plan = crate::sources::load_plan_text("test", configuration, &|_| None).unwrap().plan;
+        let names = Names::new(&plan, &plan.targets[0], None);
+        let text = format!("User: x is not authorized to perform: sts:AssumeRole on resource: y {text}");
+        let refusal = crate::explain::assume_role(Some("AccessDenied"), &text, false);
+        let refused = Refused { reason: Reason::AssumeRoleDenied, refusal, evidence: vec![text] };
+        without_session(Step::AssumeRole, &refused, Some(&names))
+    }
+
+    #[test]
+    fn a_statement_goes_where_the_layer_that_refused_reads_it_and_none_against_a_deny() {
+        for (text, candidates, places) in [
+            ("because no identity-based policy allows the action", &[][..], &["to a policy of"][..]),
+            (
+                "because no permissions boundary allows the action",
+                &[],
+                &["to the policy that is the permissions boundary of arn:aws:iam::111122223333:role/hub"],
+            ),
+            ("because no role trust policy allows the action", &[], &["to the trust policy of"]),
+            (
+                "because no resource-based policy allows the action",
+                &["trust_policy", "hub_identity_policy"],
+                &["to the trust policy of", "to a policy of"],
+            ),
+            ("with an explicit deny in an identity-based policy", &[], &[]),
+            ("with an explicit deny in a permissions boundary", &[], &[]),
+        ] {
+            let verdict = without(text);
+            assert_eq!(verdict.candidates, candidates, "{text}");
+            let statements = &verdict.change.statements;
+            assert_eq!(statements.len(), places.len(), "{text}");
+            for (statement, place) in statements.iter().zip(places) {
+                assert!(statement.goes_into.contains(place), "{text}: {}", statement.goes_into);
+            }
+            assert!(!verdict.change.text.is_empty());
+        }
+    }
 }

@@ -416,7 +416,9 @@ impl<'a> Ward<'a> {
             }
         }
         if findings.is_empty() {
-            let why = if target.request.is_safe() || target.twins {
+            let why = if !is_vague(narrow(&evidence).reason) {
+                "not needed: what the other probes were answered says it"
+            } else if target.request.is_safe() || target.twins {
                 "there is no other way to ask"
             } else {
                 "not asked again: the method is neither GET nor HEAD, and the probe does not say twins: true"

@@ -308,6 +308,52 @@ fn a_silent_resource_policy_is_vague_only_for_a_signer_of_another_or_an_unknown_
     }
 }
 
+/// A function's own call was refused, and the function hands that answer on: its caller was let in.
+#[test]
+fn a_refusal_that_the_backend_got_from_somebody_else_blames_no_policy() {
+    let ours = "arn:aws:execute-api:eu-west-1:********4444:a1b2c3d4e5/api/GET/";
+    let text = |action: &str, resource: &str, tail: &str| {
+        format!("User: {SIGNED} is not authorized to perform: {action} on resource: {resource}{tail}")
+    };
+    for (message, reason) in [
+        (text("execute-api:Invoke", ours, " with an explicit deny"), Reason::UnattributedPolicy),
+        (
+            text("execute-api:Invoke", ours, " because no identity-based policy allows the x action"),
+            Reason::IdentityPolicy,
+        ),
+        (
+            text(
+                "dynamodb:GetItem",
+                "arn:aws:dynamodb:eu-west-1:222233334444:table/t",
+                " because no identity-based policy allows the dynamodb:GetItem action",
+            ),
+            Reason::BackendStatus,
+        ),
+        (
+            text("kms:Decrypt", "x", " with an explicit deny in a service control policy"),
+            Reason::BackendStatus,
+        ),
+        (
+            text("sts:AssumeRole because no identity-based policy allows the sts:AssumeRole action", "", ""),
+            Reason::BackendStatus,
+        ),
+        (
+            text(
+                "execute-api:Invoke",
+                "arn:aws:execute-api:eu-west-1:********4444:z9z9z9z9z9/api/GET/a1b2c3d4e5",
+                " because no VPC endpoint policy allows the execute-api:Invoke action",
+            ),
+            Reason::BackendStatus,
+        ),
+    ] {
+        let body = serde_json::json!({ "Message": message }).to_string();
+        let found = classified(by_gateway(403, Some("AccessDeniedException"), &body));
+        assert_eq!(found.verdict.reason, reason, "{message}");
+        // The text is a backend's then, and is not kept.
+        assert_eq!(found.verdict.message.is_none(), reason == Reason::BackendStatus, "{message}");
+    }
+}
+
 #[test]
 fn a_named_policy_is_kept_only_if_it_is_the_arn_of_one() {
     for (tail, wanted) in [

@@ -81,6 +81,48 @@ async fn rounds_are_a_minute_apart_then_five_and_an_unconfirmed_diagnosis_falls(
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_twin_that_nobody_answered_takes_nothing_back() {
+    let bench = Bench::new(&refused_by_neither().world(), "{name: hello, request: GET /}").await;
+    let path = "one/api/hello";
+    let attempted = bench.attempt(path).await;
+    assert_eq!(bench.diagnosis(path).unwrap().reason, Reason::ResourceOrIdentityPolicy);
+    let case = &bench.cases[&bench.id(path)];
+    let wording = attempted.wording.unwrap();
+    let confirmed = bench.diagnosis(path).unwrap().confirmed_at;
+    // There is no other path to ask for, so that twin ends as one that is lost on its way.
+    let twins = vec![Twin::Path, Twin::Hub];
+    let evidence = bench.diagnoser.recorded_evidence(case, wording);
+    bench.diagnoser.round(case, wording, evidence, twins).await;
+    let known = bench.diagnosis(path).unwrap();
+    assert_eq!((known.reason, known.confirmed_at), (Reason::ResourceOrIdentityPolicy, confirmed));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_lost_or_throttled_on_the_way_is_no_answer() {
+    let bench = Bench::new(&Policies::default().world(), "{name: hello, request: GET /}").await;
+    let target = Arc::clone(bench.cases[&bench.id("one/api/hello")].target());
+    for (reason, is_one) in [
+        (Reason::Reset, false),
+        (Reason::ConnectTimeout, false),
+        (Reason::ResponseTimeout, false),
+        (Reason::Rate, false),
+        (Reason::AssumeRoleDenied, false),
+        (Reason::ResourcePolicy, true),
+        (Reason::IntegrationTimeout, true),
+    ] {
+        let attempted = Attempted {
+            observation: bench.attempter.unsent(&target, bench.clock.now(), reason, None),
+            exchange: None,
+            sent_secrets: Vec::new(),
+            sent: None,
+            refusal: None,
+            wording: None,
+        };
+        assert_eq!(answer(Twin::Anonymous, &attempted).is_some(), is_one, "{reason}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_guard_goes_by_the_layer_that_was_found() {
     let policies = Policies { endpoint: Some(statements(&[ORGANISATION])), ..Policies::default() };
     let probes =

@@ -7,7 +7,11 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
+use spokeprobe::classify::narrowing::{
+    Controls, Evidence, Finding, Subject, TwinAnswer, is_vague, may_become, narrow,
+};
 use spokeprobe::classify::{Classified, MESSAGE_CHARS_MAX};
+use spokeprobe::domain::observation::Twin;
 use spokeprobe::domain::outcome::{Outcome, Reason};
 use spokeprobe::domain::request::Response;
 use std::sync::LazyLock;
@@ -153,6 +157,35 @@ fn has(answer: &Response, names: &[&str]) -> bool {
     answer.headers.keys().any(|name| names.iter().any(|prefix| name.as_str().starts_with(prefix)))
 }
 
+/// An answer that leaves several layers open, or anything else.
+fn any_subject() -> impl Strategy<Value = Response> {
+    let vague: Vec<Response> = RECORDED
+        .iter()
+        .filter(|(_, answer)| is_vague(found(answer.clone()).verdict.reason))
+        .map(|(_, answer)| answer.clone())
+        .collect();
+    prop_oneof![3 => select(vague), 1 => any_answer()]
+}
+
+/// What follows for a refused call, signed or not, from the whole answers to its twins.
+fn narrowed(subject: &Classified, signed: bool, twins: &[(Twin, Response)], controls: Controls) -> Finding {
+    let answer = |(twin, answer): &(Twin, Response)| {
+        let said = judged(Ok(answer.clone()), *twin == Twin::Anonymous, None);
+        let explicit = said.wording.and_then(|wording| wording.explicit);
+        TwinAnswer { twin: *twin, reason: said.verdict.reason, explicit }
+    };
+    narrow(&Evidence {
+        subject: Subject {
+            reason: subject.verdict.reason,
+            signed,
+            explicit: subject.wording.and_then(|wording| wording.explicit),
+            session_policy: false,
+        },
+        twins: twins.iter().map(answer).collect(),
+        controls,
+    })
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -218,5 +251,42 @@ proptest! {
         for secret in ["IQoJb3", "V1LXdlc3", "vzK8planted"] {
             prop_assert!(!shown.contains(secret), "{}", shown);
         }
+    }
+
+    #[test]
+    fn whatever_twins_are_answered_nothing_is_found_that_the_text_does_not_leave_open(
+        subject in any_subject(),
+        anonymous: bool,
+        twins in proptest::collection::vec((select(&Twin::ALL[..]), any_answer()), 0..4),
+        controls: [bool; 3],
+    ) {
+        let subject = judged(Ok(subject), anonymous, None);
+        let reason = subject.verdict.reason;
+        let [same_route, same_api, same_signer] = controls;
+        let finding = narrowed(&subject, !anonymous, &twins, Controls { same_route, same_api, same_signer });
+        prop_assert!(may_become(reason, finding.reason), "{} {:?}", reason, finding);
+        prop_assert_eq!(finding.suspects.is_empty(), !is_vague(reason));
+    }
+
+    #[test]
+    fn answers_that_are_not_the_gateways_strike_out_nothing(
+        subject in any_subject(),
+        anonymous: bool,
+        twins in proptest::collection::vec((select(&Twin::ALL[..]), any_answer()), 0..4),
+        from_cloudfront: bool,
+    ) {
+        let mut twins = twins;
+        for (_, answer) in &mut twins {
+            if from_cloudfront {
+                answer.headers.insert("x-amz-cf-pop", HeaderValue::from_static("FRA56-P1"));
+            } else {
+                answer.headers.remove("x-amzn-requestid");
+                answer.headers.remove("x-amz-apigw-id");
+            }
+        }
+        let subject = judged(Ok(subject), anonymous, None);
+        let alone = narrowed(&subject, !anonymous, &[], Controls::default());
+        let finding = narrowed(&subject, !anonymous, &twins, Controls::default());
+        prop_assert_eq!(finding, alone);
     }
 }
