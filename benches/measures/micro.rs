@@ -9,6 +9,7 @@ use crate::process::own_thread_cpu_seconds;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use spokeprobe::classify::{self, Classified, Context};
+use spokeprobe::domain::api::ApiName;
 use spokeprobe::domain::credentials::SessionCredentials;
 use spokeprobe::domain::moment::Moment;
 use spokeprobe::domain::observation::Observation;
@@ -121,11 +122,12 @@ fn ok_answer() -> Exchange {
 }
 
 /// A denial as long as they come: names of 64 characters, a path, and a policy that is named.
-fn denied_answer() -> Exchange {
+fn denied_answer(target: &Target) -> Exchange {
+    let ApiName::Id { id, .. } = &target.api else { panic!("the fleet names its apis by id") };
     let (role, session, path) = ("r".repeat(64), "s".repeat(64), "p/".repeat(150));
     let message = format!(
         "User: arn:aws:sts::222233334444:assumed-role/{role}/{session} is not authorized to perform: \
-         execute-api:Invoke on resource: arn:aws:execute-api:eu-west-1:********4444:a1b2c3d4e5/api/GET/{path} with an \
+         execute-api:Invoke on resource: arn:aws:execute-api:eu-west-1:********4444:{id}/api/GET/{path} with an \
          explicit deny in a service control policy: arn:aws:organizations::111122223333:policy/o-a1b2c3d4e5/\
          service_control_policy/p-a1b2c3d4"
     );
@@ -145,7 +147,7 @@ fn classified(exchange: &Exchange, target: &Target) -> Classified {
 }
 
 fn classification(target: &Target, effort: Effort) -> [Figure; 2] {
-    let (ok, denied) = (ok_answer(), denied_answer());
+    let (ok, denied) = (ok_answer(), denied_answer(target));
     assert!(classified(&ok, target).verdict.expected);
     assert!(classified(&denied, target).verdict.policy_arn.is_some());
     let time = |exchange: &Exchange| {
@@ -202,7 +204,7 @@ fn recording(plan: &Plan, target: &Arc<Target>, effort: Effort) -> [Figure; 2] {
             of_target.observed(black_box(seen), true);
         })
     };
-    let (ok, denied) = (observation(&ok_answer(), target), observation(&denied_answer(), target));
+    let (ok, denied) = (observation(&ok_answer(), target), observation(&denied_answer(target), target));
     let figures = [
         Figure::of(
             "record an attempt that is ok",

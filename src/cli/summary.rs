@@ -104,9 +104,10 @@ impl Summary {
         };
         let mut text = output::table(&header, &rows);
         text.push_str(&format!(
-            "\n\nConservation: of the agent's requests {sent} were answered (checks of isolation and {} twins included)\n\
+            "\n\nConservation: of the agent's requests {sent} were answered (checks of isolation included, and {} twins, {:.1} %)\n\
              and up to {} more may have been read before they were cut off; the simulator read {read}: {verdict}.",
             self.twins(),
+            self.share_of_twins(),
             self.apis.iter().map(|api| api.perhaps_read).sum::<u64>(),
         ));
         for api in self.apis.iter().filter(|api| !api.agrees()) {
@@ -157,6 +158,13 @@ impl Summary {
 
     fn twins(&self) -> u64 {
         self.apis.iter().map(|api| api.twins).sum()
+    }
+
+    /// In percent of what was answered.
+    fn share_of_twins(&self) -> f64 {
+        #[expect(clippy::cast_precision_loss, reason = "requests of a demo")]
+        let share = self.twins() as f64 / self.totals().0.max(1) as f64;
+        100.0 * share
     }
 
     fn totals(&self) -> (u64, u64) {

@@ -1,6 +1,6 @@
 //! Answers that came and are not what was asked for, or came from the wrong place; and the one that is fine.
 
-use super::super::{Entry, Owner, act, documented, look, measured, observed, pages};
+use super::super::{Entry, Owner, act, derived, documented, look, measured, observed, pages};
 use crate::domain::outcome::Reason;
 
 pub(super) const NONE: Entry = Entry {
@@ -34,9 +34,14 @@ pub(super) const BACKEND_STATUS: Entry = Entry {
         observed("A status of 400 or more, the gateway's ids, and no x-amzn-ErrorType."),
         observed("x-amzn-Remapped-… headers prove that the backend answered."),
         documented("Gateway responses can be given another status and body."),
+        derived(
+            "An AccessDeniedException whose text is about another service's action or another API: the backend was \
+             refused by somebody, and hands that answer on.",
+        ),
     ],
     causes: &[
         "The backend has an error, is starting, or refuses this caller itself.",
+        "The backend's own role lacks a right, and the backend passes the refusal through.",
         "A customised gateway response hides what the gateway has to say.",
     ],
     owners: &[Owner::Spoke],
