@@ -36,6 +36,8 @@ pub(super) struct Names {
     api: String,
     api_id: Option<String>,
     stage: Option<String>,
+    /// Method and path of the target, where a shell reads the path as it is written.
+    call: Option<(String, String)>,
     /// The methods that probes of this api and signer call, as the policies name them.
     resources: Vec<String>,
 }
@@ -92,7 +94,7 @@ impl Names {
                     api_id.as_deref().unwrap_or("API_ID"),
                     stage.as_deref().unwrap_or("STAGE"),
                     other.request.method,
-                    other.request.path()
+                    literal(other.request.path())
                 )
             })
             .take(RESOURCES_MAX)
@@ -115,12 +117,25 @@ impl Names {
             api: target.id.api.to_string(),
             api_id,
             stage,
+            call: Some((target.request.method.to_string(), target.request.path().to_owned()))
+                .filter(|(_, path)| path.bytes().all(|b| b.is_ascii_alphanumeric() || b"/-_.~".contains(&b))),
             resources: resources.into_iter().collect(),
         }
     }
 
     /// The text with the words in capitals replaced that are known here.
     pub(super) fn fill(&self, text: &str) -> String {
+        let mut text = text.to_owned();
+        if let Some((method, path)) = &self.call {
+            for shown in ["SPOKE/API METHOD PATH", "SPOKE/API GET PATH"] {
+                text = text.replace(shown, &format!("{}/{} {method} {path}", self.spoke, self.api));
+            }
+            text = text.replace("/METHOD/PATH", &format!("/{method}{path}"));
+        }
+        self.fill_words(&text)
+    }
+
+    fn fill_words(&self, text: &str) -> String {
         let (role_account, role) = self.role.clone().unzip();
         let known = |word: &str| -> Option<String> {
             match word {
@@ -325,6 +340,15 @@ impl Names {
     }
 }
 
+/// A path in which a policy reads no character as its own: a star in it would allow more than was asked for (IAM user
+/// guide, "IAM policy elements: Variables and tags").
+fn literal(path: &str) -> String {
+    path.chars().fold(String::with_capacity(path.len()), |text, c| match c {
+        '*' | '$' => text + "${" + c.encode_utf8(&mut [0; 4]) + "}",
+        c => text + c.encode_utf8(&mut [0; 4]),
+    })
+}
+
 fn wants_to_pass(expectation: &Expectation) -> bool {
     !expectation.is_guard() && expectation.status.iter().all(|status| (200..300).contains(status))
 }
@@ -341,4 +365,40 @@ fn role_of(hub: &CallerIdentity, partition: &str) -> Option<String> {
         && (1..=64).contains(&name.len())
         && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"+=,.@_-".contains(&b));
     fits.then(|| format!("arn:{partition}:iam::{}:role/{name}", hub.account))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(path: &str) -> Names {
+        let configuration = format!(
+            "
+hub: {{region: eu-west-1, role_arn: arn:aws:iam::111122223333:role/hub, endpoint: {{id: vpce-0123456789abcdef0}}}}
+spokes:
+  - name: one
+    account: '012345678901'
+    apis: [{{name: api, id: a1b2c3d4e5, stage: live, probes: [{{name: hello, request: 'GET {path}'}}]}}]
+"
+        );
+        let plan = crate::sources::load_plan_text("test", &configuration, &|_| None).unwrap().plan;
+        Names::new(&plan, &plan.targets[0], None)
+    }
+
+    #[test]
+    fn a_statement_allows_the_path_and_nothing_that_it_could_stand_for() {
+        let of = |path| names(path).identity_statement().unwrap().statement["Resource"][0].to_string();
+        let arn = "arn:aws:execute-api:eu-west-1:012345678901:a1b2c3d4e5/live/GET";
+        assert_eq!(of("/orders"), format!("\"{arn}/orders\""));
+        assert_eq!(of("/*/x"), format!("\"{arn}/${{*}}/x\""));
+    }
+
+    #[test]
+    fn commands_have_the_call_in_them_where_a_shell_takes_it_as_it_is() {
+        let text = "spokeprobe call SPOKE/API GET PATH --as anonymous";
+        assert_eq!(names("/a/b").fill(text), "spokeprobe call one/api GET /a/b --as anonymous");
+        assert_eq!(names("/a;b").fill(text), "spokeprobe call one/API GET PATH --as anonymous");
+        let arn = "arn:aws:execute-api:REGION:SPOKE_ACCOUNT:API_ID/STAGE/METHOD/PATH";
+        assert_eq!(names("/a").fill(arn), "arn:aws:execute-api:eu-west-1:012345678901:a1b2c3d4e5/live/GET/a");
+    }
 }
