@@ -19,6 +19,8 @@ struct Logged {
     /// Reason and expectedness last heard of.
     state: Option<(Reason, bool)>,
     at: Option<Moment>,
+    /// When an open door was last told.
+    opened_at: Option<Moment>,
     /// Attempts since then that differed and were not logged.
     silent: u64,
 }
@@ -31,7 +33,8 @@ struct Change {
 
 impl ChangeLog {
     /// One line per change of state; what stays as it is stays silent, and a target that goes to and fro is
-    /// heard of once in [`LOG_PAUSE`]. Messages are scrubbed already.
+    /// heard of once in [`LOG_PAUSE`]. A door that opens is told at once, whatever was told before it, and once in
+    /// that time as well. Messages are scrubbed already.
     pub(super) fn observed(&self, target: &TargetId, observation: &Observation) {
         let verdict = &observation.verdict;
         let Some(Change { was, silent }) = self.change(observation) else { return };
@@ -79,13 +82,42 @@ impl ChangeLog {
             logged.state = Some(state);
             return None;
         }
-        if logged.at.is_some_and(|at| observation.done.since(at) < LOG_PAUSE) {
+        let opens = verdict.door == Some(Door::Open);
+        let told_at = if opens { logged.opened_at } else { logged.at };
+        if told_at.is_some_and(|at| observation.done.since(at) < LOG_PAUSE) {
             logged.silent += 1;
             return None;
         }
         let was = logged.state.map_or("unknown", |(reason, _)| reason.as_str());
         let silent = logged.silent;
-        *logged = Logged { state: Some(state), at: Some(observation.done), silent: 0 };
+        let at = Some(observation.done);
+        let opened_at = if opens { at } else { logged.opened_at };
+        *logged = Logged { state: Some(state), at, opened_at, silent: 0 };
         Some(Change { was, silent })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::recording::examples::seen;
+
+    #[test]
+    fn a_door_that_opens_is_told_at_once_and_to_and_fro_seldom() {
+        let log = ChangeLog::default();
+        let told = |second, reason, expected, door| {
+            let mut observation = seen(reason, Some(403), Duration::from_secs(second), Duration::ZERO);
+            (observation.verdict.expected, observation.verdict.door) = (expected, door);
+            log.change(&observation).is_some()
+        };
+        let closed = Some(Door::Closed);
+        assert!(!told(0, Reason::ResourcePolicy, true, closed), "fine from the beginning");
+        assert!(told(1, Reason::Rate, false, None));
+        assert!(!told(2, Reason::ResourcePolicy, true, closed), "to and fro");
+        assert!(told(3, Reason::None, false, Some(Door::Open)), "at once");
+        assert!(!told(4, Reason::ResourcePolicy, true, closed));
+        assert!(!told(5, Reason::None, false, Some(Door::Open)), "told already");
+        assert!(told(14, Reason::ResourcePolicy, true, closed));
+        assert!(told(15, Reason::None, false, Some(Door::Open)));
     }
 }

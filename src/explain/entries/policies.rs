@@ -370,7 +370,8 @@ pub(super) const UNATTRIBUTED_POLICY: Entry = Entry {
     steps: &[
         look(
             "Call the same without a signature. \"Missing Authentication Token\" then means that the endpoint lets \
-             even unsigned callers through, so the spoke's side refused.",
+             even unsigned callers through, so the spoke's side refused; unless the text says \"with an explicit \
+             deny\": a Deny of the endpoint may name this one caller.",
             "spokeprobe call SPOKE/API GET PATH --as anonymous",
         ),
         act(
