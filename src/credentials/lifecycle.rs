@@ -4,6 +4,7 @@
 
 use crate::domain::moment::Moment;
 use crate::domain::outcome::Reason;
+use crate::domain::spread;
 use crate::seams::SessionFailureKind;
 use std::time::{Duration, SystemTime};
 
@@ -50,17 +51,7 @@ pub(super) struct Spread(f64);
 
 impl Spread {
     pub(super) fn of(text: &str) -> Self {
-        // FNV-1a with a final mix: std's hasher may change between releases, and a restart must not shift
-        // anything.
-        let mut hash = 0xcbf2_9ce4_8422_2325_u64;
-        for byte in text.bytes() {
-            hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-        }
-        hash ^= hash >> 32;
-        hash = hash.wrapping_mul(0xd6e8_feb8_6659_fd93);
-        hash ^= hash >> 32;
-        let unit = f64::from((hash & 0xffff_ffff) as u32) / f64::from(u32::MAX);
-        Self(unit.mul_add(2.0, -1.0))
+        Self(spread::fraction(text).mul_add(2.0, -1.0))
     }
 
     /// `span` by up to `share` more or less.

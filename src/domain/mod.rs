@@ -18,6 +18,7 @@ pub mod region;
 pub mod request;
 pub mod scrub;
 pub mod secret;
+pub mod spread;
 pub mod target;
 
 use std::fmt;

@@ -3,9 +3,9 @@
 use crate::domain::arn::RoleArn;
 use crate::domain::credentials::RoleSession;
 use crate::domain::name::Name;
+use crate::domain::spread;
 use crate::domain::target::Target;
 use crate::recording::PairName;
-use crate::schedule::spread;
 use std::sync::Arc;
 use std::time::Duration;
 

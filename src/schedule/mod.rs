@@ -5,7 +5,6 @@
 //! that was held up never answers with a stampede.
 
 pub mod pattern;
-pub mod spread;
 
 pub use pattern::Pattern;
 
