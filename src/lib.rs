@@ -23,6 +23,7 @@ pub mod web;
 pub mod attempt;
 pub mod diagnosis;
 pub mod isolation;
+pub mod load;
 pub mod pacing;
 // Level 6 and 7: from text to plan
 pub mod config;

@@ -10,6 +10,7 @@ pub mod arn;
 pub mod credentials;
 pub mod expectation;
 pub mod identity;
+pub mod load;
 pub mod moment;
 pub mod name;
 pub mod observation;

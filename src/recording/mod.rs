@@ -15,6 +15,7 @@ mod durations;
 mod families;
 mod faults;
 mod isolation;
+mod load;
 mod series_count;
 mod spoke_recorder;
 mod status;
@@ -30,12 +31,14 @@ pub use isolation::{
     InconclusivePair, IsolationAttempts, IsolationCounts, IsolationRecorder, IsolationStatus,
     KEPT_INCONCLUSIVE, LISTED_OPEN_PAIRS, OpenPair, PairName, PairState,
 };
+pub use load::{Distribution, LONGEST_WINDOW, LoadRecord, LoadRecorder, LoadResult, LoadSecond, LoadWindow};
 pub use series_count::Recorded;
 pub use status::{IncludeStatus, Snapshot, SpokeStatus, TargetStatus};
 pub use target_recorder::{RESULTS_PER_TARGET, TargetRecorder};
 pub use windows::{Percentiles, RING_SAMPLES};
 
 use crate::domain::credentials::RoleInUse;
+use crate::domain::moment::Moment;
 use crate::domain::name::Name;
 use crate::domain::target::{SpokeInfo, Target, TargetId};
 use board::Board;
@@ -257,6 +260,11 @@ impl Recorder {
         let isolation = Arc::new(IsolationRecorder::new(period, pairs, apis));
         *locked(&self.shared.isolation) = Some(Arc::clone(&isolation));
         isolation
+    }
+
+    /// Begins to record a run of this load.
+    pub fn begin_load(&self, name: &Name, began: Moment) -> Arc<LoadRecorder> {
+        Arc::new(LoadRecorder::new(name, began))
     }
 
     /// Counts a panic of a task.

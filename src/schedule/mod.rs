@@ -5,8 +5,10 @@
 //! that was held up never answers with a stampede.
 
 pub mod pattern;
+mod profile;
 
 pub use pattern::Pattern;
+pub use profile::{Arrivals, Profile, Stage};
 
 use crate::domain::moment::Moment;
 use std::cmp::Reverse;

@@ -55,7 +55,11 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         "pacing",
         &["domain", "seams", "schedule", "recording", "endpoint", "credentials", "attempt", "diagnosis"],
     ),
-    ("config", &["domain", "yaml", "schedule", "transport", "endpoint", "credentials", "web", "recording"]),
+    ("load", &["domain", "seams", "schedule", "recording", "credentials", "attempt", "pacing"]),
+    (
+        "config",
+        &["domain", "yaml", "load", "schedule", "transport", "endpoint", "credentials", "web", "recording"],
+    ),
     (
         "plan",
         &[
@@ -69,6 +73,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "recording",
             "diagnosis",
             "isolation",
+            "load",
             "config",
         ],
     ),
@@ -91,6 +96,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "diagnosis",
             "isolation",
             "pacing",
+            "load",
             "config",
             "plan",
             "sources",
