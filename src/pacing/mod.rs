@@ -25,6 +25,7 @@ use crate::seams::{Clock, Wait};
 use beginning::{Beginning, Paced};
 use change_log::ChangeLog;
 use futures_util::FutureExt as _;
+use std::hash::Hash;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -134,7 +135,6 @@ impl Pacing {
         let mut arrivals = Vec::new();
         let mut signers_open = true;
         loop {
-            let next_due = timetable.next_due();
             tokio::select! {
                 biased;
                 () = shutdown.cancelled() => return,
@@ -142,8 +142,7 @@ impl Pacing {
                     Some(signer) => beginning.signer_known(&signer, &mut timetable, self.clock.now()),
                     None => signers_open = false,
                 },
-                () = self.until(next_due) => {
-                    timetable.take_due(self.clock.now(), &mut arrivals);
+                () = drive(&mut timetable, &*self.clock, &*self.wait, &mut arrivals) => {
                     for arrival in arrivals.drain(..) {
                         self.arrive(arrival);
                     }
@@ -156,13 +155,6 @@ impl Pacing {
     pub async fn drain(&self) {
         self.tasks.close();
         self.tasks.wait().await;
-    }
-
-    async fn until(&self, moment: Option<Moment>) {
-        match moment {
-            Some(moment) => self.wait.until(moment).await,
-            None => std::future::pending().await,
-        }
     }
 
     fn arrive(&self, arrival: Arrival<Paced>) {
@@ -187,6 +179,22 @@ impl Pacing {
             running.miss(MissCause::Overloaded);
         }
     }
+}
+
+/// Waits until something is due and moves all that is due then into `arrivals`; for ever when nothing is
+/// scheduled. The one step that health probes and load runs alike repeat. It may be dropped at any time, as in
+/// a `select!`: until the moment has come it takes nothing, and then it does not wait any more.
+pub async fn drive<K: Clone + Eq + Hash>(
+    timetable: &mut Timetable<K>,
+    clock: &dyn Clock,
+    wait: &dyn Wait,
+    arrivals: &mut Vec<Arrival<K>>,
+) {
+    match timetable.next_due() {
+        Some(due) => wait.until(due).await,
+        None => std::future::pending().await,
+    }
+    timetable.take_due(clock.now(), arrivals);
 }
 
 /// A panic ends its attempt, not the agent. The attempt is accounted for by the drop of its `Running`.

@@ -4,6 +4,7 @@
 //! adding up intervals, so it cannot drift; what comes too late is skipped and counted, so that an agent
 //! that was held up never answers with a stampede.
 
+mod course;
 pub mod pattern;
 mod profile;
 
@@ -11,6 +12,7 @@ pub use pattern::Pattern;
 pub use profile::{Arrivals, Profile, Stage};
 
 use crate::domain::moment::Moment;
+use course::Course;
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 use std::hash::Hash;
@@ -46,11 +48,46 @@ struct Entry {
 #[derive(Debug)]
 struct Scheduled<K> {
     key: K,
-    pattern: Pattern,
     start: Moment,
-    /// True until the arrival before the first regular one has been made.
-    early: bool,
-    next_index: u64,
+    source: Source,
+}
+
+/// What a key's arrivals come from.
+#[derive(Debug)]
+enum Source {
+    /// For as long as the key is there.
+    Endless {
+        pattern: Pattern,
+        /// True until the arrival before the first regular one has been made.
+        early: bool,
+        next_index: u64,
+    },
+    /// Until its last arrival. Boxed: of these there are few, of the others thousands.
+    Run(Box<Course>),
+}
+
+impl Source {
+    /// What is made of the arrival that was due at `due`, and when the following one is due: `None` after
+    /// the last of a run.
+    fn take(&mut self, start: Moment, due: Moment, now: Moment) -> (Moment, u64, Option<Moment>) {
+        match self {
+            Self::Endless { pattern, early, next_index } => {
+                if std::mem::take(early) {
+                    return (due, 0, Some(start));
+                }
+                let skipped = pattern.too_late(now.since(due));
+                let index = *next_index + skipped;
+                *next_index = index + 1;
+                (start + pattern.offset(index), skipped, Some(start + pattern.offset(index + 1)))
+            }
+            Self::Run(course) => {
+                let skipped = course.pass_late(now.since(start));
+                let made = course.due().map_or(due, |offset| start + offset);
+                course.advance();
+                (made, skipped, course.due().map(|offset| start + offset))
+            }
+        }
+    }
 }
 
 impl<K> Default for Timetable<K> {
@@ -77,9 +114,6 @@ impl<K: Clone + Eq + Hash> Timetable<K> {
         now: Moment,
         first_within: Duration,
     ) -> Moment {
-        self.remove(&key);
-        let serial = self.next_serial;
-        self.next_serial += 1;
         let start = pattern.first_due(phase, now);
         let early = start.since(now) > first_within;
         let first = if early {
@@ -88,10 +122,31 @@ impl<K: Clone + Eq + Hash> Timetable<K> {
         } else {
             start
         };
+        self.schedule(key, first, start, Source::Endless { pattern, early, next_index: 0 });
+        first
+    }
+
+    /// Adds the arrivals of a staged run that begins at `start`, in place of what the key had. Gives back when
+    /// the first is due; `None`, and nothing is scheduled, when the profile has none. After its last arrival
+    /// the key leaves by itself.
+    pub fn begin(&mut self, key: K, profile: &Profile, start: Moment) -> Option<Moment> {
+        let course = Course::new(profile);
+        let Some(offset) = course.due() else {
+            self.remove(&key);
+            return None;
+        };
+        let first = start + offset;
+        self.schedule(key, first, start, Source::Run(Box::new(course)));
+        Some(first)
+    }
+
+    fn schedule(&mut self, key: K, first: Moment, start: Moment, source: Source) {
+        self.remove(&key);
+        let serial = self.next_serial;
+        self.next_serial += 1;
         self.queue.push(Reverse(Entry { due: first, serial }));
         self.slots.insert(key.clone(), serial);
-        self.scheduled.insert(serial, Scheduled { key, pattern, start, early, next_index: 0 });
-        first
+        self.scheduled.insert(serial, Scheduled { key, start, source });
     }
 
     /// Removes a key. Its place in the queue is dropped when its turn comes.
@@ -130,18 +185,13 @@ impl<K: Clone + Eq + Hash> Timetable<K> {
         while self.next_due().is_some_and(|due| due <= now) {
             let Some(Reverse(Entry { due, serial })) = self.queue.pop() else { return };
             let Some(scheduled) = self.scheduled.get_mut(&serial) else { continue };
-            if std::mem::take(&mut scheduled.early) {
-                arrivals.push(Arrival { key: scheduled.key.clone(), due, skipped: 0 });
-                self.queue.push(Reverse(Entry { due: scheduled.start, serial }));
-                continue;
-            }
-            let skipped = scheduled.pattern.too_late(now.since(due));
-            let index = scheduled.next_index + skipped;
-            let made = scheduled.start + scheduled.pattern.offset(index);
-            scheduled.next_index = index + 1;
-            let following = scheduled.start + scheduled.pattern.offset(index + 1);
+            let (made, skipped, following) = scheduled.source.take(scheduled.start, due, now);
             arrivals.push(Arrival { key: scheduled.key.clone(), due: made, skipped });
-            self.queue.push(Reverse(Entry { due: following, serial }));
+            if let Some(following) = following {
+                self.queue.push(Reverse(Entry { due: following, serial }));
+            } else if let Some(ended) = self.scheduled.remove(&serial) {
+                self.slots.remove(&ended.key);
+            }
         }
     }
 }
