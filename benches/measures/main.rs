@@ -12,6 +12,7 @@
 //! attempts whole attempts over TLS: a closed loop, and the agent at a low rate
 //! memory   the agent with 1,000 and 10,000 targets, and what a scrape of it costs
 //! start    from exec to the first result
+//! lateness how late the pacer is beside a bare thread, and how often it wakes up
 //! clock    the stop watch and batches       process  other processes: start, pin, read their cost
 //! figure   a row of the table               machine  what it was taken on
 //! ```
@@ -28,6 +29,7 @@ mod attempts;
 mod clock;
 mod figure;
 mod fleet;
+mod lateness;
 mod machine;
 mod memory;
 mod micro;
@@ -46,6 +48,7 @@ const PARTS: &[Part] = &[
     Part { name: "memory-1000", is_client: false, run: |effort| memory::measure(1_000, effort) },
     Part { name: "memory-10000", is_client: false, run: |effort| memory::measure(10_000, effort) },
     Part { name: "start", is_client: false, run: start::measure },
+    Part { name: "lateness", is_client: false, run: lateness::measure },
 ];
 
 struct Part {

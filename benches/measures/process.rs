@@ -223,6 +223,13 @@ pub(crate) fn own_thread_cpu_seconds() -> f64 {
     text.split(' ').next().and_then(|text| text.parse::<f64>().ok()).expect("a number") / 1e9
 }
 
+/// How often this thread has given up its core of itself, which is how often it has been woken up.
+pub(crate) fn own_thread_wakeups() -> f64 {
+    let status = fs::read_to_string("/proc/thread-self/status").expect("a kernel that counts");
+    let line = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+    line.and_then(|text| text.trim().parse().ok()).expect("a number")
+}
+
 /// The resident memory of this process in bytes.
 pub(crate) fn own_resident_bytes() -> f64 {
     resident_bytes("self")

@@ -4,10 +4,14 @@
 //! simulator over real sockets, and against the simulator in memory under a paused clock.
 
 mod clock;
+mod pacer;
 mod tasks;
+mod thread;
 
 pub use clock::{SystemClock, TokioWait};
+pub use pacer::{COALESCE, PreciseWait};
 pub use tasks::spawn;
+pub use thread::{OwnThread, ThreadFailure, on_own_thread};
 
 use crate::domain::credentials::{CallerIdentity, RoleSession, SessionCredentials};
 use crate::domain::moment::Moment;
