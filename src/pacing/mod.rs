@@ -281,3 +281,34 @@ impl Drop for Running {
         self.target.running.fetch_sub(1, Ordering::AcqRel);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schedule::{Arrivals, Profile, Stage};
+    use crate::seams::{SystemClock, TokioWait};
+    use std::time::Duration;
+
+    #[tokio::test(start_paused = true)]
+    async fn the_step_takes_what_is_due_and_loses_nothing_when_it_is_dropped() {
+        let clock = SystemClock::start();
+        let wait = TokioWait::new(clock);
+        let stages = vec![Stage::Hold { rate: 20.0, lasts: Duration::from_secs(10) }];
+        let mut timetable = Timetable::new();
+        timetable.begin("load", &Profile { stages, arrivals: Arrivals::Even }, clock.now());
+        let (mut arrivals, mut dropped) = (Vec::new(), 0);
+        while !timetable.is_empty() {
+            let step = drive(&mut timetable, &clock, &wait, &mut arrivals);
+            if tokio::time::timeout(Duration::from_millis(7), step).await.is_err() {
+                dropped += 1;
+            }
+        }
+        assert!(dropped > 200, "{dropped}");
+        assert_eq!(arrivals.len(), 200);
+        assert!(arrivals.iter().all(|arrival| arrival.skipped == 0));
+        assert!(clock.now().since(arrivals[199].due) <= Duration::from_millis(2));
+        // Nothing scheduled: it waits for ever.
+        let step = drive(&mut timetable, &clock, &wait, &mut arrivals);
+        assert!(tokio::time::timeout(Duration::from_secs(3_600), step).await.is_err());
+    }
+}

