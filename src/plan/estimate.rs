@@ -105,6 +105,7 @@ fn time_series(plan: &Plan) -> SeriesCount {
         includes: plan.includes.len(),
         isolation_pairs: plan.isolation.as_ref().map(|isolation| isolation.pairs.len()),
         hub_twins: plan.settings.diagnosis.hub_twins,
+        loads: 0,
     };
     let recording = &plan.settings.recording;
     SeriesCount {

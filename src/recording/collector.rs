@@ -1,4 +1,4 @@
-//! Counters and state of targets, written at scrape time from what targets and spokes know.
+//! Counters and state of targets and loads, written at scrape time from what targets and spokes know.
 //!
 //! A stored gauge would have to be removed and set again whenever a target's outcome changes, and a scrape
 //! in between would see none or two. Read like this, a scrape sees each target's books as of one moment, and
@@ -10,6 +10,7 @@ use crate::domain::outcome::Outcome;
 use crate::recording::families::{Families, counted, series, timed};
 use crate::recording::faults::{FaultPlace, FaultScope, KnownFault};
 use crate::recording::isolation::{PairName, PairState};
+use crate::recording::load::{LoadBooks, LoadView};
 use crate::recording::target_recorder::{StateView, code_text, labels};
 use crate::recording::{IncludeStatus, Members, Shared, build, locked};
 use prometheus::core::{Collector, Desc};
@@ -43,14 +44,26 @@ impl StateCollector {
             &f.include,
             &f.fault,
             &f.spoke_fault,
+            &f.load_rate,
+            &f.load_running,
             &f.build_info,
         ];
-        let counters = [&f.due, &f.requests, &f.unexpected, &f.missed, &f.twins];
+        let counters = [
+            &f.due,
+            &f.requests,
+            &f.unexpected,
+            &f.missed,
+            &f.twins,
+            &f.load_requests,
+            &f.load_missed,
+            &f.load_stopped,
+        ];
+        let histograms = [&f.duration, &f.load_response, &f.load_service];
         let descriptions = gauges
             .into_iter()
             .map(|gauge| gauge.description())
             .chain(counters.into_iter().map(|counter| counter.description()))
-            .chain([f.duration.description()])
+            .chain(histograms.into_iter().map(|histogram| histogram.description()))
             .collect::<Result<_, _>>()?;
         Ok(Self { shared: Arc::clone(shared), descriptions })
     }
@@ -75,6 +88,7 @@ impl Collector for StateCollector {
         let include = |of: &IncludeStatus| series(&[("file", &of.file)], f64::from(of.problems.is_empty()));
         families.push(f.include.family(includes.iter().map(include).collect()));
         families.extend(isolation_families(f, &self.shared));
+        families.extend(load_families(f, &self.shared.loads()));
         let build = [("version", build::VERSION), ("revision", build::REVISION)];
         families.push(f.build_info.family(vec![series(&build, 1.0)]));
         families
@@ -208,6 +222,40 @@ fn isolation_families(f: &Families, shared: &Shared) -> Vec<MetricFamily> {
         series(&[("from", from.as_str()), ("spoke", spoke.as_str()), ("api", api.as_str())], 1.0)
     });
     vec![f.isolation_pairs.family(pairs.into()), f.isolation_open.family(open.collect())]
+}
+
+fn load_families(f: &Families, loads: &[Arc<LoadBooks>]) -> Vec<MetricFamily> {
+    let (mut requests, mut missed, mut stopped) = (vec![], vec![], vec![]);
+    let (mut response, mut service) = (vec![], vec![]);
+    let (mut rate, mut running) = (vec![], vec![]);
+    for books in loads {
+        let load = ("load", books.name().as_str());
+        books.read(|view: &LoadView<'_>| {
+            for result in view.results {
+                let code = code_text(result.code);
+                let (outcome, reason) = (result.reason.outcome().as_str(), result.reason.as_str());
+                let labels = [load, ("code", &*code), ("outcome", outcome), ("reason", reason)];
+                requests.push(counted(&labels, result.count));
+            }
+            response.push(timed(&[load], view.response));
+            service.push(timed(&[load], view.service));
+            missed.push(counted(&[load], view.missed));
+            for (guard, count) in view.stopped {
+                stopped.push(counted(&[load, ("guard", guard.as_str())], count));
+            }
+            rate.push(series(&[load], view.rate_asked));
+            running.push(series(&[load], f64::from(view.running)));
+        });
+    }
+    vec![
+        f.load_requests.family(requests),
+        f.load_response.family(response),
+        f.load_service.family(service),
+        f.load_missed.family(missed),
+        f.load_rate.family(rate),
+        f.load_running.family(running),
+        f.load_stopped.family(stopped),
+    ]
 }
 
 fn fault_families(f: &Families, members: &Members, faults: &[KnownFault]) -> Vec<MetricFamily> {

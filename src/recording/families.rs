@@ -1,7 +1,7 @@
 //! Every metric of the agent in one struct: name, labels and, as its doc comment, the HELP text.
 //!
-//! What belongs to the agent or to a spoke lies in prometheus' own vectors. What belongs to a target has no
-//! stored series at all: `collector` writes it at scrape time from the target itself. So all of a target's
+//! What belongs to the agent or to a spoke lies in prometheus' own vectors. What belongs to a target or a
+//! load has no stored series at all: `collector` writes it at scrape time from the target itself. So all of a target's
 //! series are of one moment, `last_outcome` is exactly one of them, what is not known yet is simply absent,
 //! what is removed is gone, and a target weighs its numbers and not seven times its labels.
 
@@ -107,6 +107,20 @@ families! {
     spoke_info: StateGauge = "spoke_info" [];
     /// Of an included file of the configuration: 1 if it is in use, 0 if it was left out for its problems.
     include: StateGauge = "config_include_successful" [];
+    /// Attempts of a load that ended, by status code, outcome and reason; unsent ones included, those given up in flight not.
+    load_requests: TargetCounter = "load_requests_total" [];
+    /// Seconds from due to the last byte of every attempt of a load that was sent and ended.
+    load_response: TargetHistogram = "load_response_seconds" [] request;
+    /// Seconds from sent to the last byte of the same attempts.
+    load_service: TargetHistogram = "load_service_seconds" [] request;
+    /// Due attempts of a load that were never made.
+    load_missed: TargetCounter = "load_missed_total" [];
+    /// Arrivals a second that a load asks for now; 0 while it does not run.
+    load_rate: StateGauge = "load_rate_asked" [];
+    /// 1 while a load runs.
+    load_running: StateGauge = "load_running" [];
+    /// Runs of a load that were stopped before their planned end, by what stopped them.
+    load_stopped: TargetCounter = "load_stopped_total" [];
     /// Always 1; which build of the agent this is.
     build_info: StateGauge = "build_info" [];
 }
@@ -186,9 +200,9 @@ pub(super) struct Written<K> {
 
 /// A gauge that says how something is.
 pub(super) type StateGauge = Written<OfGauges>;
-/// A counter of each target.
+/// A counter of each target or load.
 pub(super) type TargetCounter = Written<OfCounters>;
-/// A histogram of each target.
+/// A histogram of each target or load.
 pub(super) type TargetHistogram = Written<OfHistograms>;
 
 /// What the series of a written family are.

@@ -2,7 +2,7 @@
 //!
 //! `families` holds every metric in one struct; `target_recorder` is what attempts write to; `windows` keeps
 //! recent latencies, `board` what people are shown, `diagnosis` what was found out; `collector` writes a
-//! target's series at scrape time;
+//! target's series at scrape time; `load` is all of load runs, which no health series ever shows;
 //! `counts` states the conservation law. `Recorder` joins them; `web` only reads.
 
 mod board;
@@ -31,7 +31,11 @@ pub use isolation::{
     InconclusivePair, IsolationAttempts, IsolationCounts, IsolationRecorder, IsolationStatus,
     KEPT_INCONCLUSIVE, LISTED_OPEN_PAIRS, OpenPair, PairName, PairState,
 };
-pub use load::{Distribution, LONGEST_WINDOW, LoadRecord, LoadRecorder, LoadResult, LoadSecond, LoadWindow};
+pub use load::{
+    Distribution, HistogramLog, LONGEST_WINDOW, LoadEnd, LoadInfo, LoadInterval, LoadIntervals,
+    LoadPercentiles, LoadRecord, LoadRecorder, LoadResult, LoadRun, LoadSecond, LoadStatus, LoadWindow,
+    TIMELINE_ENTRIES,
+};
 pub use series_count::Recorded;
 pub use status::{IncludeStatus, Snapshot, SpokeStatus, TargetStatus};
 pub use target_recorder::{RESULTS_PER_TARGET, TargetRecorder};
@@ -44,6 +48,7 @@ use crate::domain::target::{SpokeInfo, Target, TargetId};
 use board::Board;
 use collector::StateCollector;
 use families::{Families, without_empty_labels};
+use load::LoadBooks;
 use prometheus::{Registry, TextEncoder};
 use spoke_recorder::SpokeRecorder;
 use std::collections::BTreeMap;
@@ -114,11 +119,25 @@ struct Shared {
     includes: Mutex<Arc<[IncludeStatus]>>,
     /// While the plan asks for isolation.
     isolation: Mutex<Option<Arc<IsolationRecorder>>>,
+    loads: Mutex<BTreeMap<Name, Load>>,
+}
+
+/// A load that is announced or runs.
+struct Load {
+    books: Arc<LoadBooks>,
+    announced: bool,
 }
 
 impl Shared {
     fn members(&self) -> RwLockReadGuard<'_, Members> {
         self.members.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The loads that are announced or run; the others are forgotten.
+    fn loads(&self) -> Vec<Arc<LoadBooks>> {
+        let mut loads = locked(&self.loads);
+        loads.retain(|_, load| load.announced || load.books.is_running());
+        loads.values().map(|load| Arc::clone(&load.books)).collect()
     }
 
     fn members_mut(&self) -> RwLockWriteGuard<'_, Members> {
@@ -159,6 +178,7 @@ impl Recorder {
             members: RwLock::default(),
             includes: Mutex::default(),
             isolation: Mutex::default(),
+            loads: Mutex::default(),
         });
         // Both are there from the start: they have no labels whose values could be unknown.
         let _lag = shared.families.lag.with_label_values::<&str>(&[]);
@@ -262,9 +282,34 @@ impl Recorder {
         isolation
     }
 
-    /// Begins to record a run of this load.
+    /// Sets the announced loads: their series are there from now on, at zero before the first run. A load that is
+    /// neither among them nor runs is forgotten with its series.
+    pub fn set_loads(&self, announced: &[LoadInfo]) {
+        let mut loads = locked(&self.shared.loads);
+        for load in loads.values_mut() {
+            load.announced = false;
+        }
+        for info in announced {
+            let load = loads.entry(info.name.clone()).or_insert_with(|| self.new_load(&info.name));
+            load.announced = true;
+            load.books.announce(&info.target);
+        }
+        drop(loads);
+        let _forgotten = self.shared.loads();
+    }
+
+    /// Begins to record a run of this load. Its counters go on where its last run left them, if it is announced.
     pub fn begin_load(&self, name: &Name, began: Moment) -> Arc<LoadRecorder> {
-        Arc::new(LoadRecorder::new(name, began))
+        let mut loads = locked(&self.shared.loads);
+        // The end of an unannounced load's last run made it a stranger, whether a scrape came by since or not.
+        loads.retain(|_, load| load.announced || load.books.is_running());
+        let load = loads.entry(name.clone()).or_insert_with(|| self.new_load(name));
+        Arc::new(LoadRecorder::new(&load.books, began))
+    }
+
+    fn new_load(&self, name: &Name) -> Load {
+        let bounds = self.shared.families.load_response.bounds();
+        Load { books: Arc::new(LoadBooks::new(name, bounds)), announced: false }
     }
 
     /// Counts a panic of a task.
@@ -322,6 +367,7 @@ impl Recorder {
             task_panics: self.shared.families.panics.get(),
             faults: self.shared.board.faults(),
             isolation: locked(&self.shared.isolation).as_ref().map(|isolation| isolation.status()),
+            loads: self.shared.loads().iter().map(|books| books.status()).collect(),
         }
     }
 

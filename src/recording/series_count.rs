@@ -2,7 +2,7 @@
 //!
 //! A series is one line of a scrape that is not a comment; a histogram of B buckets has B + 3 (the buckets,
 //! `+Inf`, `_sum`, `_count`). With R results per target, and 1 standing for a scrape where every target had one
-//! attempt and each was as expected, a target has
+//! attempt and every load a run, each as expected, a target has
 //!
 //! | family | series |
 //! |---|---|
@@ -15,11 +15,13 @@
 //!
 //! and a guard `door_open` (1, whatever its zones). `twin_attempts_total` has a series for each way in which a probe's
 //! refusals were asked about: at worst all of them, and where all is as expected those of the guards whose refusal
-//! AWS words vaguely even when it is the right one. What stands beside the targets is in the constants.
+//! AWS words vaguely even when it is the right one. An announced load that ran has R of `load_requests_total`, two
+//! histograms of B + 3, and `OF_A_LOAD`. What stands beside the targets is in the constants.
 
 use crate::domain::credentials::RoleInUse;
 use crate::domain::expectation::ExpectedRefusal;
 use crate::domain::identity::Signer;
+use crate::domain::load::Guard;
 use crate::domain::name::Name;
 use crate::domain::outcome::{Outcome, Reason};
 use crate::domain::target::{SpokeInfo, Target};
@@ -45,6 +47,8 @@ const OF_A_SPOKE_WITH_SIGNED_CALLS: usize = 1;
 /// `due_attempts_total`, three causes of `missed_attempts_total`, `up`, `last_outcome`,
 /// `last_attempt_timestamp_seconds`, `probe_interval_seconds`.
 const OF_A_TARGET: usize = 8;
+/// `load_missed_total`, `load_rate_asked`, `load_running`, and `load_stopped_total` for each guard.
+const OF_A_LOAD: usize = 3 + Guard::ALL.len();
 /// Kinds of `twin_attempts_total` for one probe: it is either signed, and never its own twin by being signed, or
 /// unsigned, and never its own twin by being unsigned.
 const TWINS_AT_WORST: usize = 4;
@@ -64,6 +68,8 @@ pub struct Recorded<'a> {
     pub isolation_pairs: Option<usize>,
     /// Whether refusals may be asked about under the agent's own identity.
     pub hub_twins: bool,
+    /// The announced loads.
+    pub loads: usize,
 }
 
 impl Settings {
@@ -71,7 +77,7 @@ impl Settings {
     /// is as expected.
     #[must_use]
     pub fn time_series(&self, recorded: &Recorded<'_>, results_per_target: usize) -> usize {
-        let Recorded { targets, spokes, roles, includes, isolation_pairs, hub_twins } = recorded;
+        let Recorded { targets, spokes, roles, includes, isolation_pairs, hub_twins, loads } = recorded;
         let results = results_per_target.max(1);
         let histogram = usable_bounds(&self.buckets).len() + BESIDE_BUCKETS;
         let sent_outcomes = Outcome::ALL.iter().filter(|outcome| **outcome != Outcome::Unsent).count();
@@ -115,6 +121,7 @@ impl Settings {
             + of_twins.values().sum::<usize>()
             + includes
             + of_isolation
+            + loads * (OF_A_LOAD + results + 2 * histogram)
     }
 }
 
@@ -143,11 +150,12 @@ fn expected_twins(target: &Target, hub_twins: bool) -> usize {
 mod tests {
     use super::*;
     use crate::domain::expectation::Expectation;
+    use crate::domain::moment::Moment;
     use crate::domain::observation::Door;
     use crate::domain::outcome::Reason;
     use crate::domain::target::TargetId;
     use crate::recording::examples::{attempt, guard, role, seen, spoke, target, wall};
-    use crate::recording::{AssumeRoleResult, IncludeStatus, Recorder};
+    use crate::recording::{AssumeRoleResult, IncludeStatus, LoadInfo, Recorder};
     use http::Method;
     use std::time::Duration;
 
@@ -189,6 +197,15 @@ mod tests {
         recorder.assume_role_ended(&role, AssumeRoleResult::Ok, SECOND);
         recorder.credentials_renewed(&role, Some(wall(SECOND)));
         recorder.set_includes(vec![IncludeStatus { file: "a.yaml".into(), problems: Vec::new() }]);
+        let info = LoadInfo { name: "night".parse().unwrap(), target: targets.first().unwrap().id.clone() };
+        recorder.set_loads(std::slice::from_ref(&info));
+        let load = recorder.begin_load(&info.name, Moment::ZERO);
+        let load_saw = |reason, code| {
+            load.due(1);
+            load.sent();
+            load.ended(&seen(reason, code, SECOND, SECOND));
+        };
+        load_saw(Reason::None, Some(200));
         let recorded = Recorded {
             targets: &targets,
             spokes: &spokes,
@@ -196,6 +213,7 @@ mod tests {
             includes: 1,
             isolation_pairs: None,
             hub_twins: false,
+            loads: 1,
         };
         assert_eq!(lines(&recorder), settings.time_series(&recorded, 1));
 
@@ -212,6 +230,7 @@ mod tests {
         for recorder in &recorders {
             more.iter().for_each(|(reason, code)| attempt(recorder, &seen(*reason, *code, SECOND, SECOND)));
         }
+        more.iter().for_each(|(reason, code)| load_saw(*reason, *code));
         let worst = settings.time_series(&recorded, 8);
         let found = lines(&recorder);
         assert!(found <= worst && found + 15 * targets.len() + 6 >= worst, "{found} of {worst}");
@@ -241,6 +260,7 @@ mod tests {
                 includes: 0,
                 isolation_pairs: None,
                 hub_twins,
+                loads: 0,
             };
             Settings { buckets: vec![1.0] }.time_series(&recorded, results)
         };

@@ -8,6 +8,7 @@ use crate::recording::counts::Counts;
 use crate::recording::diagnosis::KnownDiagnosis;
 use crate::recording::faults::KnownFault;
 use crate::recording::isolation::IsolationStatus;
+use crate::recording::load::LoadStatus;
 use crate::recording::windows::Percentiles;
 use std::sync::Arc;
 
@@ -32,6 +33,8 @@ pub struct Snapshot {
     pub faults: Vec<KnownFault>,
     /// The isolation of spokes from each other, where it is checked.
     pub isolation: Option<IsolationStatus>,
+    /// The loads that are announced or run, by name.
+    pub loads: Vec<LoadStatus>,
 }
 
 /// An included file of the configuration.

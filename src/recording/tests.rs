@@ -39,6 +39,10 @@ fn at_the_start_exactly_the_known_sets_are_there_at_zero() {
     recorder.add_target(&Arc::new(guard("payments/hoot/refused")));
     let zonal = TargetId { zone: Some("euw1-az1".parse().unwrap()), ..target("orders/hoot/hello").id };
     recorder.add_target(&Arc::new(Target { id: zonal, ..target("orders/hoot/hello") }));
+    recorder.set_loads(&[LoadInfo {
+        name: "evening-peak".parse().unwrap(),
+        target: target("payments/hoot/hello").id,
+    }]);
     let found: String = text(&recorder)
         .lines()
         .filter(|line| line.contains("spokeprobe_"))

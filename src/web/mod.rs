@@ -20,9 +20,9 @@ pub use readiness::Readiness;
 pub use server::{BindError, Listener, bind, serve};
 pub use status::{
     AgentView, AttemptsView, CadenceView, CountsView, CredentialsView, DiagnosisView, FailureView, FaultView,
-    IncludeView, InconclusiveView, IsolationView, LatencyView, MissedView, OpenPairView, PairsView,
-    ReasonCountView, RefusalView, RequestIdsView, ResultView, SampleView, SpokeView, StatusView, TargetView,
-    TotalsView,
+    IncludeView, InconclusiveView, IsolationView, LatencyView, LoadLatencyView, LoadRunView, LoadView,
+    MissedView, OpenPairView, PairsView, ReasonCountView, RefusalView, RequestIdsView, ResultView,
+    SampleView, SpokeView, StatusView, TargetView, TotalsView,
 };
 
 use crate::recording::Recorder;

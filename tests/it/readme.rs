@@ -43,6 +43,7 @@ fn the_table_of_metrics_is_whole_and_true() {
         "request_duration_seconds",
         "assume_role_total",
         "twin_attempts_total",
+        "load_requests_total",
     ]);
     let documented: BTreeSet<&str> = README
         .lines()

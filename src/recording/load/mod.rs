@@ -1,9 +1,25 @@
 //! What load runs count and time, apart from all health series.
+//!
+//! ```text
+//! attempt ──► recorder (the run)  ──► past: sums, timeline, last minute ──► guards, report
+//!         │                                └► intervals ──► histogram_log
+//!         └─► books (the load's name, over all runs) ──► metrics, status
+//! ```
 
+mod books;
 mod distribution;
+mod histogram_log;
+mod intervals;
+mod past;
 mod recorder;
+mod results;
 
-pub use distribution::Distribution;
+pub(in crate::recording) use books::{LoadBooks, LoadView};
+pub use books::{LoadEnd, LoadInfo, LoadRun, LoadStatus};
+pub use distribution::{Distribution, LoadPercentiles};
+pub use histogram_log::HistogramLog;
+pub use intervals::{LoadInterval, LoadIntervals};
+pub use past::TIMELINE_ENTRIES;
 pub use recorder::{LONGEST_WINDOW, LoadRecorder, LoadWindow};
 
 use crate::domain::outcome::Reason;
@@ -35,7 +51,8 @@ pub struct LoadRecord {
     pub service: Distribution,
     /// From due to sent, of the same: what the pacer and the agent add.
     pub lateness: Distribution,
-    /// One entry for each second of the run, the last one perhaps shorter.
+    /// One entry for each second of the run, the last one perhaps shorter. A run of more than an hour has at most
+    /// [`TIMELINE_ENTRIES`], of two seconds each, then of four, and so on; its last one may hold fewer.
     pub timeline: Vec<LoadSecond>,
 }
 
@@ -60,7 +77,7 @@ pub struct LoadResult {
     pub expected: u64,
 }
 
-/// One second of a run. An attempt counts in the second in which it ended; due and missed in theirs.
+/// One second of a run, or a few where the run is long. An attempt counts in the second in which it ended; due and missed in theirs.
 #[derive(Debug, Clone, Default)]
 pub struct LoadSecond {
     /// When it began, from the beginning of the run.
@@ -83,6 +100,7 @@ pub struct LoadSecond {
     pub missed: u64,
     /// Attempts in flight at its end.
     pub in_flight: u64,
-    /// Response times of the attempts that ended in it.
-    pub response: Distribution,
+    /// Response times of the attempts that ended in it. Where the entry holds several seconds, each figure is that
+    /// of the worst of them.
+    pub response: LoadPercentiles,
 }

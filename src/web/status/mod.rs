@@ -1,11 +1,13 @@
 //! What `GET /api/v1/status` answers: recording's picture of this moment, turned into views.
 
 mod isolation;
+mod loads;
 mod view;
 
 pub use isolation::{
     AttemptsView, InconclusiveView, IsolationView, OpenPairView, PairsView, ReasonCountView, SampleView,
 };
+pub use loads::{LoadLatencyView, LoadRunView, LoadView};
 pub use view::{
     AgentView, CadenceView, CountsView, CredentialsView, DiagnosisView, FailureView, FaultView, IncludeView,
     LatencyView, MissedView, RefusalView, RequestIdsView, ResultView, SpokeView, StatusView, TargetView,
@@ -42,6 +44,7 @@ pub(super) fn view(state: &State) -> StatusView {
         isolation: snapshot.isolation.as_ref().map(isolation::view),
         spokes: snapshot.spokes.iter().map(|spoke| spoke_view(spoke, now)).collect(),
         targets: snapshot.targets.iter().map(target_view).collect(),
+        loads: snapshot.loads.iter().map(loads::view).collect(),
         faults: snapshot.faults.iter().map(fault_view).collect(),
         failures: snapshot.failures.iter().map(|failure| failure_view(failure)).collect(),
     }

@@ -5,6 +5,7 @@
 //! as long as the configuration, or rings.
 
 use crate::web::status::isolation::IsolationView;
+use crate::web::status::loads::LoadView;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -23,6 +24,8 @@ pub struct StatusView {
     pub spokes: Vec<SpokeView>,
     /// The targets, by spoke, api, probe and zone.
     pub targets: Vec<TargetView>,
+    /// The loads that are announced or run, by name.
+    pub loads: Vec<LoadView>,
     /// Faults that many targets share, by place.
     pub faults: Vec<FaultView>,
     /// The last 256 attempts that were not as expected, newest first.
