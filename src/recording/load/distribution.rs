@@ -258,6 +258,9 @@ impl Times {
 
     /// What was measured, in as little room as it takes.
     pub(super) fn cells(&self) -> Cells {
+        if self.exact.count == 0 {
+            return Cells::default(); // an empty histogram is walked to its end
+        }
         let recorded = self.histogram.iter().flat_map(|histogram| histogram.iter_recorded());
         // Cells are whole multiples of the resolution, so this stays in the cell it came from.
         let units = |ns: u64| u32::try_from(ns / RESOLUTION_NS).unwrap_or(u32::MAX);
@@ -277,10 +280,10 @@ impl Times {
 }
 
 /// The durations of a second that is over: each cell of the histogram that holds any, as units of `RESOLUTION_NS` and
-/// a count.
-#[derive(Default)]
+/// a count, from short to long.
+#[derive(Clone, Default)]
 pub(super) struct Cells {
-    counts: Box<[(u32, u32)]>,
+    counts: Vec<(u32, u32)>,
     exact: Exact,
 }
 
@@ -290,6 +293,18 @@ impl Cells {
         let mut distribution = Distribution::default();
         distribution.add_cells(self);
         distribution
+    }
+
+    /// Adds those of another second; what lies in the same cell becomes one.
+    pub(super) fn merge(&mut self, other: &Self) {
+        self.exact.merge(&other.exact);
+        self.counts.extend_from_slice(&other.counts);
+        self.counts.sort_unstable_by_key(|(units, _)| *units);
+        self.counts.dedup_by(|later, kept| {
+            let same = later.0 == kept.0;
+            kept.1 = if same { kept.1.saturating_add(later.1) } else { kept.1 };
+            same
+        });
     }
 
     /// The cells that are kept.

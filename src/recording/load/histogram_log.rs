@@ -57,23 +57,21 @@ impl<W: Write> HistogramLog<W> {
         Ok(Self { out, serializer, lines, text, empty })
     }
 
-    /// Writes one interval. Where nothing ended in it, its lines say so.
+    /// Writes one interval, as far as the operating system. Where nothing ended in it, its lines say so.
     ///
     /// # Errors
     /// As `out` has it.
     pub fn write(&mut self, interval: &LoadInterval) -> io::Result<()> {
         let LoadInterval { at, lasts, response, service } = interval;
         self.line("response", *at, *lasts, response)?;
-        self.line("service", *at, *lasts, service)
+        self.line("service", *at, *lasts, service)?;
+        // Whoever follows the log of a long run sees each second, and a run that is killed leaves all before.
+        self.out.flush()
     }
 
-    /// Writes out what the operating system or a buffer may still hold, and gives back where it went.
-    ///
-    /// # Errors
-    /// As the output has it.
-    pub fn finish(mut self) -> io::Result<W> {
-        self.out.flush()?;
-        Ok(self.out)
+    /// Gives back where it went.
+    pub fn into_inner(self) -> W {
+        self.out
     }
 
     fn line(&mut self, tag: &str, at: Duration, lasts: Duration, times: &Distribution) -> io::Result<()> {
@@ -115,7 +113,7 @@ mod tests {
             let (at, lasts) = (Duration::from_secs(second), Duration::from_secs(1));
             log.write(&LoadInterval { at, lasts, response, service }).unwrap();
         }
-        log.finish().unwrap()
+        log.into_inner()
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use crate::domain::load::Guard;
 use crate::recording::load::distribution::{Cells, Times};
-use crate::recording::load::intervals::{IntervalFeed, LoadInterval};
+use crate::recording::load::intervals::{Finished, IntervalFeed};
 use crate::recording::load::recorder::{LONGEST_WINDOW, LoadWindow};
 use crate::recording::load::{Distribution, LoadSecond};
 use std::collections::VecDeque;
@@ -55,12 +55,7 @@ impl Past {
         self.service.add_cells(&service);
         self.lateness.add_cells(&times.lateness.cells());
         if let Some(feed) = &self.feed {
-            feed.push(LoadInterval {
-                at: second.at,
-                lasts: second.lasts,
-                response: response.distribution(),
-                service: service.distribution(),
-            });
+            feed.push(Finished { at: second.at, lasts: second.lasts, response: response.clone(), service });
         }
         times.response.clear();
         times.service.clear();

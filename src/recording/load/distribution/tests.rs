@@ -56,7 +56,7 @@ proptest! {
         prop_assert_eq!(&merged, &whole);
 
         let mut from_cells = Distribution::default();
-        let mut times = Times::default();
+        let (mut times, mut joined) = (Times::default(), Cells::default());
         for part in [&first, &second] {
             times.clear();
             part.iter().for_each(|took| times.record(*took));
@@ -64,7 +64,10 @@ proptest! {
             prop_assert!(cells.len() <= part.len());
             prop_assert_eq!(cells.percentiles(), of(part).percentiles());
             from_cells.add_cells(&cells);
+            joined.merge(&cells);
         }
+        prop_assert_eq!(&joined.distribution(), &whole);
+        prop_assert_eq!(joined.len(), whole.iter().count());
         prop_assert_eq!(&from_cells, &whole);
     }
 }
