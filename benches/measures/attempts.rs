@@ -8,17 +8,17 @@ use crate::process::{Process, SimulatedHub, free_address, get, own_cpu_seconds, 
 use spokeprobe::app::Seams;
 use spokeprobe::attempt::{Attempter, PreparedTarget};
 use spokeprobe::credentials::Store;
-use spokeprobe::domain::moment::Moment;
 use spokeprobe::plan::Plan;
 use spokeprobe::recording::{Recorder, TargetRecorder};
-use spokeprobe::seams::{self, Clock};
+use spokeprobe::seams::{self, Clock, Transport};
 use spokeprobe::signing::SigningScope;
 use spokeprobe::sources;
+use spokeprobe::transport::HttpTransport;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 const WORKERS: usize = 64;
@@ -48,9 +48,12 @@ pub(crate) fn measure_closed_loop(effort: Effort) -> Vec<Figure> {
     plan.settings.credentials.environment = Some(environment);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let mut figures = Vec::new();
-    for signs_each in [true, false] {
-        let batches = runtime.block_on(closed_loop(&plan, &hub.process, signs_each, effort));
+    for (over, signs_each) in
+        [(Over::Reqwest, true), (Over::Reqwest, false), (Over::Direct, true), (Over::Direct, false)]
+    {
+        let batches = runtime.block_on(closed_loop(&plan, &hub.process, (over, signs_each), effort));
         let how = if signs_each { "each signed anew" } else { "signature reused within a second" };
+        let how = format!("{how}{}", over.words());
         let busy = |of: fn(&Batch) -> f64| {
             let mut shares: Vec<f64> =
                 batches.iter().map(|batch| of(batch) / batch.seconds * 100.0).collect();
@@ -90,29 +93,30 @@ pub(crate) fn measure_closed_loop(effort: Effort) -> Vec<Figure> {
     figures
 }
 
+/// The transport that is measured.
+#[derive(Clone, Copy)]
+enum Over {
+    /// That of health probes.
+    Reqwest,
+    /// That of load.
+    Direct,
+}
+
+impl Over {
+    const fn words(self) -> &'static str {
+        match self {
+            Self::Reqwest => "",
+            Self::Direct => ", load's own connections",
+        }
+    }
+}
+
 /// What happened in about a second.
 struct Batch {
     seconds: f64,
     attempts: f64,
     cpu: f64,
     hub_cpu: f64,
-}
-
-/// The machine's clock, and a wall clock that is in another second at each look, so that no signature is
-/// good a second time. It stays within the five minutes that the far side allows.
-struct Restless {
-    machine: Arc<dyn Clock>,
-    looks: AtomicU64,
-}
-
-impl Clock for Restless {
-    fn now(&self) -> Moment {
-        self.machine.now()
-    }
-
-    fn wall(&self) -> SystemTime {
-        self.machine.wall() - Duration::from_secs(self.looks.fetch_add(1, Ordering::Relaxed) % 200)
-    }
 }
 
 struct Worker {
@@ -137,29 +141,37 @@ impl Worker {
     }
 }
 
-async fn closed_loop(plan: &Plan, hub: &Process, signs_each: bool, effort: Effort) -> Vec<Batch> {
+async fn closed_loop(
+    plan: &Plan,
+    hub: &Process,
+    (over, signs_each): (Over, bool),
+    effort: Effort,
+) -> Vec<Batch> {
     let Seams { clock, wait, sessions, transport } = Seams::real(&plan.settings).expect("a trust store");
+    let transport: Arc<dyn Transport> = match over {
+        Over::Reqwest => transport,
+        Over::Direct => {
+            let http = HttpTransport::new(&plan.settings.transport, Arc::clone(&clock));
+            Arc::new(http.expect("a trust store").direct())
+        }
+    };
     let recorder = Arc::new(Recorder::new(&plan.settings.recording));
     let (store, _signers) =
         Store::new(&plan.roles, false, sessions, Arc::clone(&clock), wait, Arc::clone(&recorder));
     let shutdown = CancellationToken::new();
     seams::spawn("credentials", Arc::clone(&store).run(shutdown.clone()));
     store.all_asked().wait_for(|asked| *asked).await.expect("sessions");
-    let signing_clock: Arc<dyn Clock> = if signs_each {
-        Arc::new(Restless { machine: Arc::clone(&clock), looks: AtomicU64::new(0) })
-    } else {
-        Arc::clone(&clock)
-    };
     let scope = SigningScope::execute_api(plan.settings.endpoint.region.clone());
-    let attempter = Arc::new(Attempter::new(transport, signing_clock, scope));
+    let attempter = Arc::new(Attempter::new(transport, Arc::clone(&clock), scope));
     let ended = Arc::new(AtomicU64::new(0));
     let mut workers = Vec::new();
     for target in &plan.targets {
-        let prepared = PreparedTarget::new(Arc::clone(target), &plan.settings.endpoint, &store, None);
+        let prepared = PreparedTarget::new(Arc::clone(target), &plan.settings.endpoint, &store, None)
+            .expect("an addressed target");
         let worker = Worker {
             attempter: Arc::clone(&attempter),
             clock: Arc::clone(&clock),
-            prepared: prepared.expect("an addressed target"),
+            prepared: if signs_each { prepared.signing_each_anew() } else { prepared },
             recorder: recorder.add_target(target),
             ended: Arc::clone(&ended),
         };

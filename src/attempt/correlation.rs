@@ -12,11 +12,12 @@
 use crate::domain::moment::Moment;
 use crate::domain::request::OutgoingRequest;
 use crate::domain::target::TargetId;
+use http::header::Entry;
 use http::{HeaderName, HeaderValue, header};
 use sha2::{Digest as _, Sha256};
-use std::fmt::Write as _;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 const TRACE_ID: HeaderName = HeaderName::from_static("x-amzn-trace-id");
 const PRODUCT: &str = concat!("spokeprobe/", env!("CARGO_PKG_VERSION"));
@@ -27,26 +28,34 @@ pub(super) fn user_agent(target: &TargetId) -> HeaderValue {
         .unwrap_or_else(|_| HeaderValue::from_static(PRODUCT))
 }
 
-/// Makes trace ids that differ from one another, without randomness: twins of an attempt are due at the same
-/// moment for the same target, so the number of the attempt counts as well.
+/// Makes trace ids that differ from one another, without randomness.
+///
+/// The first attempt is hashed into a seed, of which its wall clock is a part, so that no two agents count from the
+/// same place. After that an id is the number of its attempt, stirred: two numbers never give the same 64 bits, and
+/// nothing is hashed for each of thousands of attempts a second.
 #[derive(Debug, Default)]
-pub(super) struct TraceIds(AtomicU64);
+pub(super) struct TraceIds {
+    attempts: AtomicU64,
+    seed: OnceLock<[u64; 2]>,
+}
+
+/// `Root=1-`, 8 digits of time, `-`, 24 digits.
+const ID_BYTES: usize = 40;
 
 impl TraceIds {
     /// The id of an attempt of `target` that was due at `due` and is sent at `at`.
-    fn next(&self, target: &TargetId, due: Moment, at: SystemTime) -> String {
+    fn next(&self, target: &TargetId, due: Moment, at: SystemTime) -> [u8; ID_BYTES] {
         let since = at.duration_since(UNIX_EPOCH).unwrap_or_default();
-        let number = self.0.fetch_add(1, Ordering::Relaxed);
-        let mut hash = Sha256::new();
-        hash.update(target.to_string());
-        hash.update(due.since_origin().as_nanos().to_be_bytes());
-        hash.update(since.as_nanos().to_be_bytes());
-        hash.update(number.to_be_bytes());
+        let number = self.attempts.fetch_add(1, Ordering::Relaxed);
+        let [first, second] = *self.seed.get_or_init(|| seed(target, due, since));
+        // Odd, so that each number lands elsewhere.
+        let unique = stirred(number.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(first));
+        let rest = stirred(unique ^ second);
+        let mut id = *b"Root=1-00000000-000000000000000000000000";
         // The form has room for 32 bits of time; in 2106 it starts again.
-        let mut id = format!("Root=1-{:08x}-", since.as_secs() & 0xffff_ffff);
-        for byte in hash.finalize().iter().take(12) {
-            let _infallible = write!(id, "{byte:02x}");
-        }
+        write_hex(&mut id[7..15], since.as_secs());
+        write_hex(&mut id[16..24], rest);
+        write_hex(&mut id[24..40], unique);
         id
     }
 
@@ -60,13 +69,44 @@ impl TraceIds {
     ) -> Option<String> {
         let headers = &mut request.headers;
         headers.entry(header::USER_AGENT).or_insert_with(|| user_agent.clone());
-        if let Some(own) = headers.get(TRACE_ID) {
-            let shown = own.to_str().ok().filter(|_| !own.is_sensitive())?;
-            return Some(shown.chars().take(128).collect());
+        match headers.entry(TRACE_ID) {
+            Entry::Occupied(own) => {
+                let shown = own.get().to_str().ok().filter(|_| !own.get().is_sensitive())?;
+                Some(shown.chars().take(128).collect())
+            }
+            Entry::Vacant(place) => {
+                let id = self.next(target, due, at);
+                place.insert(HeaderValue::from_bytes(&id).ok()?);
+                std::str::from_utf8(&id).ok().map(str::to_owned)
+            }
         }
-        let id = self.next(target, due, at);
-        headers.insert(TRACE_ID, HeaderValue::from_str(&id).ok()?);
-        Some(id)
+    }
+}
+
+fn seed(target: &TargetId, due: Moment, since_epoch: Duration) -> [u64; 2] {
+    let mut hash = Sha256::new();
+    hash.update(target.to_string());
+    hash.update(due.since_origin().as_nanos().to_be_bytes());
+    hash.update(since_epoch.as_nanos().to_be_bytes());
+    let digest: [u8; 32] = hash.finalize().into();
+    let word = |from: usize| digest[from..from + 8].iter().fold(0, |word, byte| word << 8 | u64::from(*byte));
+    [word(0), word(8)]
+}
+
+/// The output function of SplitMix64 (Steele, Lea, Flood: "Fast splittable pseudorandom number generators"): a
+/// different result for each input, near ones far apart.
+const fn stirred(input: u64) -> u64 {
+    let once = (input ^ (input >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let twice = (once ^ (once >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    twice ^ (twice >> 31)
+}
+
+/// The last digits of a number, as many as there is room for.
+fn write_hex(into: &mut [u8], mut number: u64) {
+    for digit in into.iter_mut().rev() {
+        // Four bits are always below 16.
+        *digit = b"0123456789abcdef"[usize::from((number & 0xf) as u8)];
+        number >>= 4;
     }
 }
 
@@ -80,7 +120,6 @@ mod tests {
     use bytes::Bytes;
     use http::{HeaderMap, Method};
     use std::collections::BTreeSet;
-    use std::time::Duration;
 
     fn target() -> TargetId {
         let name = |text: &str| text.parse().unwrap();
@@ -145,7 +184,9 @@ mod tests {
     #[test]
     fn ids_have_the_form_of_x_ray_and_differ_between_attempts_of_the_same_moment() {
         let ids = TraceIds::default();
-        let made: BTreeSet<String> = (0..1_000).map(|_| ids.next(&target(), Moment::ZERO, at())).collect();
+        let made: BTreeSet<String> = (0..1_000)
+            .map(|_| String::from_utf8(ids.next(&target(), Moment::ZERO, at()).to_vec()).unwrap())
+            .collect();
         assert_eq!(made.len(), 1_000);
         for id in made {
             let (head, rest) = id.split_at("Root=1-65000000-".len());

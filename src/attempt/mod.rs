@@ -139,9 +139,11 @@ impl Attempter {
         };
         // Read when sending, not when due: a signature is valid from its own second on.
         let at = self.clock.wall();
-        Ok(prepared.slot().get_or_sign(version, at, || {
-            sign_request(prepared.request().clone(), &self.scope, &credentials, at)
-        })?)
+        let sign = || sign_request(prepared.request().clone(), &self.scope, &credentials, at);
+        Ok(match prepared.slot() {
+            Some(slot) => slot.get_or_sign(version, at, sign)?,
+            None => sign()?,
+        })
     }
 }
 

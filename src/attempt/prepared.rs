@@ -21,7 +21,8 @@ pub struct PreparedTarget {
     user_agent: HeaderValue,
     signer: SignerHandle,
     store: Arc<Store>,
-    slot: SignedRequestSlot,
+    /// Where the signed request is kept for its second; `None` where each attempt is signed anew.
+    slot: Option<SignedRequestSlot>,
     /// The recorded state of the probe that shows an anonymous guard's route works when signed.
     positive_control: Option<Arc<TargetRecorder>>,
 }
@@ -70,9 +71,16 @@ impl PreparedTarget {
             user_agent,
             signer,
             store,
-            slot: SignedRequestSlot::default(),
+            slot: Some(SignedRequestSlot::default()),
             positive_control,
         })
+    }
+
+    /// The same target with a signature of its own for each attempt (`load.reuse_signatures: false`): what a client
+    /// costs and sends that keeps no signed request.
+    #[must_use]
+    pub fn signing_each_anew(self) -> Self {
+        Self { slot: None, ..self }
     }
 
     /// The target.
@@ -97,8 +105,8 @@ impl PreparedTarget {
         &self.user_agent
     }
 
-    pub(super) const fn slot(&self) -> &SignedRequestSlot {
-        &self.slot
+    pub(super) const fn slot(&self) -> Option<&SignedRequestSlot> {
+        self.slot.as_ref()
     }
 
     pub(super) fn session(&self) -> Result<Option<Session>, NoSession> {
@@ -126,7 +134,8 @@ impl PreparedTarget {
 
 fn addressed(target: &Target, address: &Address) -> Result<HttpRequest, PreparingProblem> {
     let template = &target.request;
-    let mut headers = HeaderMap::new();
+    // Room for what signing, marking and sending add, which a copy keeps: no table is made anew for an attempt.
+    let mut headers = HeaderMap::with_capacity(address.headers.len() + template.headers.len() + 8);
     for (name, value) in &address.headers {
         let value = HeaderValue::from_str(value).map_err(|_| PreparingProblem::Header(name.to_string()))?;
         headers.append(name.clone(), value);

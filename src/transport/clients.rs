@@ -17,19 +17,19 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// The longest wait for a connection, TLS included.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Under the 50 s that the design allows, and above the default interval of 30 s, so that interval probes
 /// find their connection again.
-const POOL_IDLE: Duration = Duration::from_secs(45);
+pub(super) const POOL_IDLE: Duration = Duration::from_secs(45);
 /// Idle connections kept for one name; more than that were a burst.
 const POOL_IDLE_PER_NAME: usize = 64;
 /// The most headers of an answer; hyper bounds their bytes itself, at some 400 KiB.
-const MAX_HEADERS: usize = 128;
+pub(super) const MAX_HEADERS: usize = 128;
 /// The most places beside DNS that clients are kept for.
-const MAX_PLACES: usize = 256;
+pub(super) const MAX_PLACES: usize = 256;
 
 /// Where the request has none of its own: credential endpoints. An attempt names its target.
-const USER_AGENT: &str = concat!("spokeprobe/", env!("CARGO_PKG_VERSION"));
+pub(super) const USER_AGENT: &str = concat!("spokeprobe/", env!("CARGO_PKG_VERSION"));
 
 /// A pair of clients for one way to connect.
 #[derive(Clone)]
@@ -83,30 +83,17 @@ impl Clients {
         to: &ConnectTarget,
         path_and_query: &str,
     ) -> Result<(Route, Url), TransportFailure> {
-        // Without TLS the name in the URL is seen by nobody, so that it can always be what is connected to.
-        let name = if to.tls { &to.tls_name } else { &to.host };
-        let url = url(to.tls, name, to.port, path_and_query)?;
-        let named_address = url.host_str().and_then(literal);
-        if let Some(address) = named_address {
-            // An address in a URL never meets the resolver, so it is checked here.
-            permitted(&[address], &self.ranges, !to.tls)
-                .map_err(|refusal| failure::failure(failure::of_refusal(&refusal), refusal.to_string()))?;
-        }
-        let same_place = match named_address {
-            Some(address) => literal(&to.host) == Some(address),
-            None => to.host.eq_ignore_ascii_case(name),
-        };
-        if same_place {
+        let Located { url, by_name } = locate(to, path_and_query, &self.ranges)?;
+        if by_name {
             let route = if to.tls { &self.by_name } else { &self.plain_by_name };
             return Ok((route.clone(), url));
         }
-        if named_address.is_some() {
-            return Err(failure::failure(
-                FailureKind::Tls,
-                "a TLS name that is an address must be the address connected to",
-            ));
-        }
         Ok((self.place(to)?, url))
+    }
+
+    /// The TLS configurations, with resumption and without.
+    pub(super) fn tls(&self) -> (ClientConfig, ClientConfig) {
+        (self.pooled_tls.clone(), self.fresh_tls.clone())
     }
 
     fn place(&self, to: &ConnectTarget) -> Result<Route, TransportFailure> {
@@ -124,6 +111,41 @@ impl Clients {
         places.insert(to.host.clone(), route.clone());
         Ok(route)
     }
+}
+
+/// Where a target is, as the URL standard reads its name.
+pub(super) struct Located {
+    pub(super) url: Url,
+    /// True when the name in the URL is also what is resolved or connected to; else that is the target's host.
+    pub(super) by_name: bool,
+}
+
+/// Reads a target's name, and refuses an address that may not be connected to.
+pub(super) fn locate(
+    to: &ConnectTarget,
+    path_and_query: &str,
+    ranges: &PrivateRanges,
+) -> Result<Located, TransportFailure> {
+    // Without TLS the name in the URL is seen by nobody, so that it can always be what is connected to.
+    let name = if to.tls { &to.tls_name } else { &to.host };
+    let url = url(to.tls, name, to.port, path_and_query)?;
+    let named_address = url.host_str().and_then(literal);
+    if let Some(address) = named_address {
+        // An address in a URL never meets the resolver, so it is checked here.
+        permitted(&[address], ranges, !to.tls)
+            .map_err(|refusal| failure::failure(failure::of_refusal(&refusal), refusal.to_string()))?;
+    }
+    let by_name = match named_address {
+        Some(address) => literal(&to.host) == Some(address),
+        None => to.host.eq_ignore_ascii_case(name),
+    };
+    if !by_name && named_address.is_some() {
+        return Err(failure::failure(
+            FailureKind::Tls,
+            "a TLS name that is an address must be the address connected to",
+        ));
+    }
+    Ok(Located { url, by_name })
 }
 
 fn route(
@@ -194,6 +216,22 @@ fn url(tls: bool, host: &str, port: u16, path_and_query: &str) -> Result<Url, Tr
     }
 }
 
+/// What `url` refuses, for those who need no URL.
+///
+/// # Errors
+/// When path and query would not go out byte for byte, or are not both.
+pub(super) fn is_kept_by_url(path_and_query: &str) -> Result<(), TransportFailure> {
+    // Characters that the standard never touches. A dot may be a segment, and so may `%2e`.
+    let plain = |byte: u8| {
+        byte.is_ascii_alphanumeric()
+            || matches!(byte, b'/' | b'-' | b'_' | b'~' | b'?' | b'=' | b'&' | b':' | b',')
+    };
+    if path_and_query.starts_with('/') && path_and_query.bytes().all(plain) {
+        return Ok(());
+    }
+    url(true, "a.test", 443, path_and_query).map(|_| ())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -216,6 +254,7 @@ mod tests {
         ] {
             let url = url(true, "a.test", 443, kept).unwrap();
             assert_eq!(&url.as_str()["https://a.test".len()..], kept);
+            assert!(is_kept_by_url(kept).is_ok(), "{kept}");
         }
         for refused in [
             "",
@@ -234,6 +273,7 @@ mod tests {
             "/x?a=b c",
         ] {
             assert!(url(true, "a.test", 443, refused).is_err(), "{refused}");
+            assert!(is_kept_by_url(refused).is_err(), "{refused}");
         }
     }
 }

@@ -28,9 +28,20 @@ pub(super) fn of_request(error: reqwest::Error, stage: Stage) -> TransportFailur
     let error = error.without_url();
     let kind = match stage {
         Stage::Head => at_head(&error),
-        Stage::Body => at_body(&error),
+        Stage::Body => at_body(&error, error.is_timeout()),
     };
     failure(kind, innermost(&error))
+}
+
+/// What an error of a request means on a connection of ours.
+pub(super) fn of_answer(error: &hyper::Error, stage: Stage) -> TransportFailure {
+    let kind = match stage {
+        Stage::Head => {
+            chain(error).find_map(tls_kind).unwrap_or_else(|| after_connecting(error, error.is_timeout()))
+        }
+        Stage::Body => at_body(error, error.is_timeout()),
+    };
+    failure(kind, innermost(error))
 }
 
 /// What an error of a bare TLS handshake means.
@@ -62,9 +73,8 @@ fn at_head(error: &reqwest::Error) -> FailureKind {
     if let Some(kind) = chain(error).find_map(tls_kind) {
         return kind;
     }
-    let io_kind =
-        chain(error).filter_map(|error| error.downcast_ref::<io::Error>()).last().map(io::Error::kind);
     if error.is_connect() {
+        let io_kind = innermost_io(error);
         return match io_kind {
             _ if error.is_timeout() => FailureKind::ConnectTimeout,
             Some(io::ErrorKind::TimedOut) => FailureKind::ConnectTimeout,
@@ -80,6 +90,11 @@ fn at_head(error: &reqwest::Error) -> FailureKind {
             _ => FailureKind::ConnectRefused,
         };
     }
+    after_connecting(error, error.is_timeout())
+}
+
+/// What an error means that came when there was a connection, and no answer yet.
+fn after_connecting(error: &(dyn Error + 'static), timed_out: bool) -> FailureKind {
     if let Some(http) = find::<hyper::Error>(error) {
         if http.is_parse() {
             return FailureKind::Protocol;
@@ -89,18 +104,22 @@ fn at_head(error: &reqwest::Error) -> FailureKind {
             return FailureKind::Reset;
         }
     }
-    match io_kind {
+    match innermost_io(error) {
         // The kernel gave up on a connection that acknowledged nothing any more.
         Some(io::ErrorKind::TimedOut) => FailureKind::ResponseTimeout,
         Some(_) => FailureKind::Reset,
-        None if error.is_timeout() => FailureKind::ResponseTimeout,
+        None if timed_out => FailureKind::ResponseTimeout,
         None => FailureKind::Protocol,
     }
 }
 
-fn at_body(error: &reqwest::Error) -> FailureKind {
-    let timed_out = error.is_timeout()
-        || find::<io::Error>(error).is_some_and(|error| error.kind() == io::ErrorKind::TimedOut);
+fn innermost_io(error: &(dyn Error + 'static)) -> Option<io::ErrorKind> {
+    chain(error).filter_map(|error| error.downcast_ref::<io::Error>()).last().map(io::Error::kind)
+}
+
+fn at_body(error: &(dyn Error + 'static), timed_out: bool) -> FailureKind {
+    let timed_out =
+        timed_out || find::<io::Error>(error).is_some_and(|error| error.kind() == io::ErrorKind::TimedOut);
     if timed_out { FailureKind::ResponseTimeout } else { FailureKind::Protocol }
 }
 

@@ -1,4 +1,4 @@
-//! Sending: the only reqwest user.
+//! Sending: the only reqwest user, and beside it the connections of our own that load goes over.
 //!
 //! `attempt` hands over a signed request and a connect target and gets an `Exchange` back, whatever happened;
 //! `credentials` sends its own plain requests through `fetch`; `endpoint` watches addresses through `Link`.
@@ -9,11 +9,13 @@
 //! fetch     one plain bounded request                        link       resolve and handshake without a request
 //! trust     the one TLS configuration that all share         phase      what is known of a connection meanwhile
 //! chain     the certificates an address presents, unchecked
+//! direct    the transport of load: hyper's connections without reqwest, to the same rules
 //! ```
 
 mod addresses;
 mod chain;
 mod clients;
+mod direct;
 mod exchange;
 mod failure;
 mod fetch;
@@ -24,6 +26,7 @@ mod tests;
 mod trust;
 
 pub use addresses::{Lookup, SystemLookup};
+pub use direct::DirectTransport;
 
 use crate::domain::request::{ConnectTarget, Exchange, OutgoingRequest, SendOptions};
 use crate::seams::{Clock, FetchFailure, FetchRequest, FetchResponse, Transport};
@@ -74,7 +77,7 @@ impl fmt::Display for SetupError {
 
 impl std::error::Error for SetupError {}
 
-/// The network of the machine.
+/// The network of the machine, for health probes and whatever is fetched.
 pub struct HttpTransport {
     clients: Clients,
     fetcher: reqwest::Client,

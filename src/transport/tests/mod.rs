@@ -1,11 +1,13 @@
 //! Real sockets on loopback against servers of a few lines that behave well or badly.
+//!
+//! What is asked of sending is asked of both transports alike: `both` makes the two that share nothing but settings.
 
 mod answers;
 mod tls;
 
 use super::{HttpTransport, Lookup, Settings};
 use crate::domain::request::{ConnectTarget, Exchange, FailureKind, OutgoingRequest, SendOptions};
-use crate::seams::{SystemClock, Transport as _};
+use crate::seams::{SystemClock, Transport};
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use http::{HeaderMap, Method};
@@ -20,18 +22,22 @@ use tokio::net::{TcpListener, TcpStream};
 
 /// DNS answers by name; any other name does not exist. Counts how often it is asked.
 #[derive(Default)]
-pub(super) struct Answers {
+pub(in crate::transport) struct Answers {
     by_name: HashMap<&'static str, Vec<IpAddr>>,
     asked: AtomicUsize,
 }
 
 impl Answers {
-    pub(super) fn of(entries: &[(&'static str, &[&str])]) -> Arc<Self> {
+    pub(in crate::transport) fn of(entries: &[(&'static str, &[&str])]) -> Arc<Self> {
         let by_name = entries
             .iter()
             .map(|(name, ips)| (*name, ips.iter().map(|ip| ip.parse().unwrap()).collect()))
             .collect();
         Arc::new(Self { by_name, asked: AtomicUsize::new(0) })
+    }
+
+    pub(in crate::transport) fn asked(&self) -> usize {
+        self.asked.load(Ordering::Relaxed)
     }
 }
 
@@ -43,12 +49,21 @@ impl Lookup for Answers {
     }
 }
 
-pub(super) fn transport(pem: Option<String>, answers: Arc<Answers>) -> HttpTransport {
+pub(in crate::transport) fn transport(pem: Option<String>, answers: Arc<Answers>) -> HttpTransport {
     let settings = Settings { extra_roots_pem: pem, private_ranges: vec![] };
     HttpTransport::with_lookup(&settings, Arc::new(SystemClock::start()), answers).unwrap()
 }
 
-pub(super) fn request(method: Method, path_and_query: &str) -> OutgoingRequest {
+/// Both transports by name, for a test that goes through them one after the other.
+pub(in crate::transport) fn both(
+    pem: Option<&str>,
+    answers: &Arc<Answers>,
+) -> [(&'static str, Arc<dyn Transport>); 2] {
+    let make = || transport(pem.map(str::to_owned), Arc::clone(answers));
+    [("reqwest", Arc::new(make())), ("direct", Arc::new(make().direct()))]
+}
+
+pub(in crate::transport) fn request(method: Method, path_and_query: &str) -> OutgoingRequest {
     OutgoingRequest {
         method,
         host: "api.test".into(),
@@ -58,18 +73,21 @@ pub(super) fn request(method: Method, path_and_query: &str) -> OutgoingRequest {
     }
 }
 
-pub(super) fn plain(port: u16) -> Arc<ConnectTarget> {
+pub(in crate::transport) fn plain(port: u16) -> Arc<ConnectTarget> {
     Arc::new(ConnectTarget { tls: false, tls_name: "api.test".into(), host: "127.0.0.1".into(), port })
 }
 
-pub(super) const OPTIONS: SendOptions =
+pub(in crate::transport) const OPTIONS: SendOptions =
     SendOptions { timeout: Duration::from_secs(5), fresh_connection: false };
 
-pub(super) async fn get(transport: &HttpTransport, to: Arc<ConnectTarget>) -> Exchange {
+pub(in crate::transport) async fn get(
+    transport: &(impl Transport + ?Sized),
+    to: Arc<ConnectTarget>,
+) -> Exchange {
     transport.send(request(Method::GET, "/"), to, OPTIONS).await
 }
 
-pub(super) fn kind(exchange: &Exchange) -> FailureKind {
+pub(in crate::transport) fn kind(exchange: &Exchange) -> FailureKind {
     match &exchange.result {
         Ok(response) => panic!("an answer: {response:?}"),
         Err(failure) => failure.kind,
@@ -78,7 +96,7 @@ pub(super) fn kind(exchange: &Exchange) -> FailureKind {
 
 /// A server that hands each connection to `serve`; its port. The task ends with the test's runtime.
 #[expect(clippy::disallowed_methods, reason = "a test's server needs no name")]
-pub(super) async fn server<F, Fut>(serve: F) -> u16
+pub(in crate::transport) async fn server<F, Fut>(serve: F) -> u16
 where
     F: Fn(usize, TcpStream) -> Fut + Send + 'static,
     Fut: Future<Output = ()> + Send + 'static,
@@ -95,7 +113,7 @@ where
 }
 
 /// A server that reads one request head and answers each connection with the same bytes, then closes.
-pub(super) async fn answering(bytes: impl Into<Vec<u8>>) -> u16 {
+pub(in crate::transport) async fn answering(bytes: impl Into<Vec<u8>>) -> u16 {
     let bytes: Arc<Vec<u8>> = Arc::new(bytes.into());
     server(move |_, mut stream| {
         let bytes = Arc::clone(&bytes);
@@ -110,7 +128,7 @@ pub(super) async fn answering(bytes: impl Into<Vec<u8>>) -> u16 {
 }
 
 /// The head of a request with its blank line; `None` when the peer closed before.
-pub(super) async fn read_head(stream: &mut (impl AsyncRead + Unpin)) -> Option<String> {
+pub(in crate::transport) async fn read_head(stream: &mut (impl AsyncRead + Unpin)) -> Option<String> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         head.push(stream.read_u8().await.ok()?);
@@ -118,4 +136,4 @@ pub(super) async fn read_head(stream: &mut (impl AsyncRead + Unpin)) -> Option<S
     Some(String::from_utf8(head).unwrap())
 }
 
-pub(super) const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi";
+pub(in crate::transport) const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi";

@@ -75,23 +75,24 @@ async fn tls_name_host_header_and_place_are_three_values() {
     let authority = Authority::new();
     let (port, seen) = tls_server(authority.acceptor("vpce.test", false)).await;
     let answers = Answers::of(&[("vpce.test", &["127.0.0.1"]), ("elsewhere.test", &["127.0.0.1"])]);
-    let transport = transport(authority.pem(), Arc::clone(&answers));
-    for host in ["vpce.test", "VPCE.test", "elsewhere.test", "127.0.0.1"] {
-        let exchange = get(&transport, target("vpce.test", host, port)).await;
-        assert_eq!(exchange.result.unwrap().status, 200, "{host}");
-        let (sni, alpn, head) = seen.lock().unwrap().pop().unwrap();
-        assert_eq!((sni.as_str(), alpn.as_str()), ("vpce.test", "http/1.1"));
-        assert!(head.contains("\r\nhost: api.test\r\n"), "{head}");
+    for (_, transport) in both(authority.pem().as_deref(), &answers) {
+        for host in ["vpce.test", "VPCE.test", "elsewhere.test", "127.0.0.1"] {
+            let exchange = get(&*transport, target("vpce.test", host, port)).await;
+            assert_eq!(exchange.result.unwrap().status, 200, "{host}");
+            let (sni, alpn, head) = seen.lock().unwrap().pop().unwrap();
+            assert_eq!((sni.as_str(), alpn.as_str()), ("vpce.test", "http/1.1"));
+            assert!(head.contains("\r\nhost: api.test\r\n"), "{head}");
+        }
+        // A pooled connection asks DNS no more, a fresh one does.
+        let before = answers.asked.load(Ordering::Relaxed);
+        assert!(get(&*transport, target("vpce.test", "vpce.test", port)).await.result.is_ok());
+        assert_eq!(answers.asked.load(Ordering::Relaxed), before);
+        let fresh = SendOptions { fresh_connection: true, ..OPTIONS };
+        let exchange =
+            transport.send(request(Method::GET, "/"), target("vpce.test", "vpce.test", port), fresh).await;
+        assert!(exchange.result.is_ok());
+        assert_eq!(answers.asked.load(Ordering::Relaxed), before + 1);
     }
-    // A pooled connection asks DNS no more, a fresh one does.
-    let before = answers.asked.load(Ordering::Relaxed);
-    assert!(get(&transport, target("vpce.test", "vpce.test", port)).await.result.is_ok());
-    assert_eq!(answers.asked.load(Ordering::Relaxed), before);
-    let fresh = SendOptions { fresh_connection: true, ..OPTIONS };
-    let exchange =
-        transport.send(request(Method::GET, "/"), target("vpce.test", "vpce.test", port), fresh).await;
-    assert!(exchange.result.is_ok());
-    assert_eq!(answers.asked.load(Ordering::Relaxed), before + 1);
 }
 
 #[tokio::test]
@@ -99,19 +100,27 @@ async fn certificates_that_do_not_fit() {
     let authority = Authority::new();
     let (good, seen) = tls_server(authority.acceptor("api.test", false)).await;
     let (expired, _) = tls_server(authority.acceptor("api.test", true)).await;
-    let trusting = transport(authority.pem(), Answers::of(&[]));
-    let stranger = transport(Authority::new().pem(), Answers::of(&[]));
-    for (name, transport, tls_name, port) in [
-        ("wrong name", &trusting, "other.test", good),
-        ("expired", &trusting, "api.test", expired),
-        ("unknown issuer", &stranger, "api.test", good),
-    ] {
-        let exchange = get(transport, target(tls_name, "127.0.0.1", port)).await;
-        assert_eq!(kind(&exchange), Kind::Certificate, "{name}: {:?}", exchange.result);
+    let pem = authority.pem();
+    let trusting = both(pem.as_deref(), &Answers::of(&[]));
+    let link = transport(pem.clone(), Answers::of(&[]));
+    for (name, tls_name, port) in [("wrong name", "other.test", good), ("expired", "api.test", expired)] {
+        for (over, transport) in &trusting {
+            let exchange = get(&**transport, target(tls_name, "127.0.0.1", port)).await;
+            assert_eq!(kind(&exchange), Kind::Certificate, "{over} {name}: {:?}", exchange.result);
+        }
         let address = format!("127.0.0.1:{port}").parse().unwrap();
-        let failed = transport.handshake(address, tls_name.into(), OPTIONS.timeout).await.unwrap_err();
+        let failed = link.handshake(address, tls_name.into(), OPTIONS.timeout).await.unwrap_err();
         assert_eq!(failed.kind, Kind::Certificate, "{name}");
     }
+    let stranger = Authority::new().pem();
+    for (over, transport) in both(stranger.as_deref(), &Answers::of(&[])) {
+        let exchange = get(&*transport, target("api.test", "127.0.0.1", good)).await;
+        assert_eq!(kind(&exchange), Kind::Certificate, "{over}: {:?}", exchange.result);
+    }
+    let link = transport(stranger, Answers::of(&[]));
+    let address = format!("127.0.0.1:{good}").parse().unwrap();
+    let failed = link.handshake(address, "api.test".into(), OPTIONS.timeout).await.unwrap_err();
+    assert_eq!(failed.kind, Kind::Certificate);
     assert!(seen.lock().unwrap().is_empty());
 }
 
@@ -131,13 +140,15 @@ async fn what_is_no_tls_at_all() {
     })
     .await;
     let closed = server(|_, stream| async move { drop(stream) }).await;
-    let transport = transport(None, Answers::of(&[]));
+    let link = transport(None, Answers::of(&[]));
     for (name, port) in [("garbage", garbage), ("alert", alert), ("closed", closed)] {
-        let exchange = get(&transport, target("api.test", "127.0.0.1", port)).await;
-        assert_eq!(kind(&exchange), Kind::Tls, "{name}: {:?}", exchange.result);
-        assert!(exchange.first_byte.is_none());
+        for (over, transport) in both(None, &Answers::of(&[])) {
+            let exchange = get(&*transport, target("api.test", "127.0.0.1", port)).await;
+            assert_eq!(kind(&exchange), Kind::Tls, "{over} {name}: {:?}", exchange.result);
+            assert!(exchange.first_byte.is_none());
+        }
         let address = format!("127.0.0.1:{port}").parse().unwrap();
-        let failed = transport.handshake(address, "api.test".into(), OPTIONS.timeout).await.unwrap_err();
+        let failed = link.handshake(address, "api.test".into(), OPTIONS.timeout).await.unwrap_err();
         assert_eq!(failed.kind, Kind::Tls, "{name}: {failed:?}");
     }
 }
