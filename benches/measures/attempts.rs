@@ -147,7 +147,7 @@ async fn closed_loop(
     (over, signs_each): (Over, bool),
     effort: Effort,
 ) -> Vec<Batch> {
-    let Seams { clock, wait, sessions, transport } = Seams::real(&plan.settings).expect("a trust store");
+    let Seams { clock, wait, sessions, transport, .. } = Seams::real(&plan.settings).expect("a trust store");
     let transport: Arc<dyn Transport> = match over {
         Over::Reqwest => transport,
         Over::Direct => {

@@ -17,6 +17,7 @@ use crate::credentials::Store;
 use crate::diagnosis::{self, Case, Diagnoser, shared_fate};
 use crate::domain::identity::Signer;
 use crate::domain::target::TargetId;
+use crate::endpoint;
 use crate::isolation::{self, Isolation};
 use crate::pacing::{PacedTarget, Pacing, Permits};
 use crate::plan::{Included, Plan};
@@ -40,6 +41,7 @@ pub struct App {
     pacing: Pacing,
     targets: Vec<Arc<PacedTarget>>,
     isolation: Option<Isolation>,
+    watch: endpoint::Watch,
     seams: Seams,
 }
 
@@ -132,7 +134,15 @@ impl App {
                 .map_err(|(target, problem)| BuildProblem { target, problem })
         });
         let isolation = isolation.transpose()?;
-        Ok(Self { recorder, store, known_signers, diagnoser, pacing, targets, isolation, seams })
+        let watched = endpoint::places(&plan.settings.endpoint, &plan.targets);
+        let watch = endpoint::Watch::new(
+            watched,
+            Arc::clone(&seams.link),
+            Arc::clone(&seams.clock),
+            Arc::clone(&seams.wait),
+            &recorder,
+        );
+        Ok(Self { recorder, store, known_signers, diagnoser, pacing, targets, isolation, watch, seams })
     }
 
     /// What is counted and kept.
@@ -150,7 +160,8 @@ impl App {
         listener: Option<web::Listener>,
         shutdown: CancellationToken,
     ) -> Result<(), Stopped> {
-        let Self { recorder, store, known_signers, diagnoser, pacing, targets, isolation, seams } = self;
+        let Self { recorder, store, known_signers, diagnoser, pacing, targets, isolation, watch, seams } =
+            self;
         // The web server answers until the very end, so that the last scrape sees the drained counts.
         let web_shutdown = CancellationToken::new();
         let readiness = web::Readiness::new();
@@ -158,6 +169,7 @@ impl App {
             "shared fate",
             shared_fate::watch(Arc::clone(&recorder), Arc::clone(&seams.clock), Arc::clone(&seams.wait)),
         );
+        let watch = seams::spawn("endpoint", watch.run());
         let state = web::State {
             recorder,
             readiness: readiness.clone(),
@@ -191,6 +203,7 @@ impl App {
         shutdown.cancel();
         asked.abort();
         fate.abort();
+        watch.abort();
         drain::within_deadline(&pacing, &diagnoser, isolation).await;
         web_shutdown.cancel();
         if let Some(server) = server

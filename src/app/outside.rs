@@ -18,6 +18,8 @@ pub struct Seams {
     pub sessions: Arc<dyn Sessions>,
     /// The network.
     pub transport: Arc<dyn Transport>,
+    /// The parts of reaching one address.
+    pub link: Arc<dyn Link>,
 }
 
 /// Why the outside cannot be reached at all.
@@ -38,14 +40,6 @@ impl Seams {
     /// # Errors
     /// When the trust store cannot be set up.
     pub fn real(settings: &Settings) -> Result<Self, SetupProblem> {
-        Self::real_with_link(settings).map(|(seams, _)| seams)
-    }
-
-    /// The same, and the parts of reaching one address.
-    ///
-    /// # Errors
-    /// As `real`.
-    pub fn real_with_link(settings: &Settings) -> Result<(Self, Arc<dyn Link>), SetupProblem> {
         let clock = SystemClock::start();
         let wait: Arc<dyn Wait> = Arc::new(TokioWait::new(clock));
         let clock: Arc<dyn Clock> = Arc::new(clock);
@@ -57,6 +51,6 @@ impl Seams {
         let transport: Arc<dyn Transport> = http;
         let sessions: Arc<dyn Sessions> =
             Arc::new(SdkSessions::new(&settings.credentials, Arc::clone(&transport), Arc::clone(&clock)));
-        Ok((Self { clock, wait, sessions, transport }, link))
+        Ok(Self { clock, wait, sessions, transport, link })
     }
 }

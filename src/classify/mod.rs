@@ -24,7 +24,7 @@ pub use wording::{Lesson, Wording};
 use crate::domain::moment::Moment;
 use crate::domain::observation::{BodyDigest, RequestIds, Verdict};
 use crate::domain::outcome::Reason;
-use crate::domain::request::{Exchange, FailureKind, Response};
+use crate::domain::request::{Exchange, Response};
 use crate::domain::target::Target;
 use answer::Answer;
 use expectation::{Asked, Judgement};
@@ -74,7 +74,7 @@ pub fn classify(exchange: &Exchange, context: &Context<'_>) -> Classified {
     let response = match &exchange.result {
         Ok(response) => response,
         Err(failure) => {
-            return without_answer(reason_of_failure(failure.kind), Some(scrub(&failure.detail)));
+            return without_answer(failure.kind.reason(), Some(scrub(&failure.detail)));
         }
     };
     if !(100..=599).contains(&response.status) {
@@ -191,18 +191,4 @@ fn verdict(judgement: Judgement, message: Option<String>, policy_arn: Option<Str
     let Judgement { reason, expected, door, unconfirmed } = judgement;
     let message = message.filter(|message| !message.is_empty());
     Verdict { reason, expected, door, unconfirmed, message, policy_arn }
-}
-
-const fn reason_of_failure(kind: FailureKind) -> Reason {
-    match kind {
-        FailureKind::Dns => Reason::Dns,
-        FailureKind::DnsPublicAddress => Reason::DnsPublicAddress,
-        FailureKind::ConnectTimeout => Reason::ConnectTimeout,
-        FailureKind::ConnectRefused => Reason::ConnectRefused,
-        FailureKind::Tls => Reason::Tls,
-        FailureKind::Certificate => Reason::Certificate,
-        FailureKind::Reset => Reason::Reset,
-        FailureKind::Protocol => Reason::Protocol,
-        FailureKind::ResponseTimeout => Reason::ResponseTimeout,
-    }
 }

@@ -9,7 +9,7 @@ use super::*;
 use crate::domain::api::{Addressing, ApiName};
 use crate::domain::expectation::Expectation;
 use crate::domain::identity::{Identity, Signer};
-use crate::domain::request::{RequestTemplate, TransportFailure};
+use crate::domain::request::{FailureKind, RequestTemplate, TransportFailure};
 use crate::domain::target::{Cadence, TargetId};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};

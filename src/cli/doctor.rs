@@ -62,13 +62,14 @@ pub(super) async fn doctor(args: DoctorArgs) -> Exit {
         return Exit::Usage;
     };
     configuration::log_left_out(&include_failures);
-    let (seams, link) = match Seams::real_with_link(&plan.settings) {
-        Ok(outside) => outside,
+    let seams = match Seams::real(&plan.settings) {
+        Ok(seams) => seams,
         Err(problem) => {
             output::error(&problem.to_string());
             return Exit::Usage;
         }
     };
+    let link = Arc::clone(&seams.link);
     let doctor = Doctor::new(Arc::new(plan), seams, link, source());
     let reports = doctor.examine(args.spoke.as_ref(), args.probe.as_ref(), &progress).await;
     let reports = match reports {

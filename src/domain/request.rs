@@ -5,6 +5,7 @@
 //! unaddressed can be signed and nothing unsigned can be sent by mistake.
 
 use crate::domain::moment::Moment;
+use crate::domain::outcome::Reason;
 use crate::domain::secret::ConfiguredText;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, Method};
@@ -225,6 +226,24 @@ pub enum FailureKind {
     Protocol,
     /// Connected and written, but no whole answer in time.
     ResponseTimeout,
+}
+
+impl FailureKind {
+    /// The reason of the same name.
+    #[must_use]
+    pub const fn reason(self) -> Reason {
+        match self {
+            Self::Dns => Reason::Dns,
+            Self::DnsPublicAddress => Reason::DnsPublicAddress,
+            Self::ConnectTimeout => Reason::ConnectTimeout,
+            Self::ConnectRefused => Reason::ConnectRefused,
+            Self::Tls => Reason::Tls,
+            Self::Certificate => Reason::Certificate,
+            Self::Reset => Reason::Reset,
+            Self::Protocol => Reason::Protocol,
+            Self::ResponseTimeout => Reason::ResponseTimeout,
+        }
+    }
 }
 
 #[cfg(test)]

@@ -1,11 +1,15 @@
-//! Addressing: from an api and a style to what is signed and where the connection goes. Pure.
+//! Addressing: from an api and a style to what is signed and where the connection goes. Pure. And the watch over the
+//! endpoint: what its names and zones answer, without a request.
 //!
 //! Three things that other tools mix up are kept apart here: the `Host` that is sent and therefore signed,
 //! the name that TLS asks for and checks, and the place where the connection goes.
 
 mod addressing;
+pub mod certificate;
+mod watch;
 
 pub use addressing::{AddressingProblem, address};
+pub use watch::{ADDRESSES_MAX, HANDSHAKE_MAX, INTERVAL, RESOLVE_MAX, Watch, places};
 
 use crate::domain::api::{DnsName, VpcEndpointId};
 use crate::domain::region::{Region, ZoneId};

@@ -2,6 +2,7 @@
 
 use crate::domain::account::AccountId;
 use crate::domain::target::Target;
+use crate::endpoint;
 use crate::plan::Plan;
 use crate::plan::isolation::{self, IsolationEstimate};
 use crate::plan::targets::rates_by_account;
@@ -98,6 +99,7 @@ pub fn estimate(plan: &Plan) -> Estimate {
 
 /// Only recording knows its metrics.
 fn time_series(plan: &Plan) -> SeriesCount {
+    let watched = endpoint::places(&plan.settings.endpoint, &plan.targets);
     let recorded = Recorded {
         targets: &plan.targets,
         spokes: &plan.spokes,
@@ -106,6 +108,7 @@ fn time_series(plan: &Plan) -> SeriesCount {
         isolation_pairs: plan.isolation.as_ref().map(|isolation| isolation.pairs.len()),
         hub_twins: plan.settings.diagnosis.hub_twins,
         loads: 0,
+        watched: &watched,
     };
     let recording = &plan.settings.recording;
     SeriesCount {

@@ -135,9 +135,11 @@ fn the_estimate_adds_up() {
     let probe = 1 + 1 + 1 + 3 + histogram + 4;
     let guard = 1 + 2 + 1 + 3 + histogram + 4 + 1;
     let spoke = 2 + 1 + 1 + 1 + 1;
-    assert_eq!(estimate.time_series.expected, agent + probe + guard + spoke);
+    // The api's name, a zone by its address, and one by its name.
+    let endpoint = 7 + 5 + 6;
+    assert_eq!(estimate.time_series.expected, agent + probe + guard + spoke + endpoint);
     let worst = 1 + 8 + 8 + 3 + 5 * histogram + 4 + 4;
-    assert_eq!(estimate.time_series.worst, agent + 2 * worst + 1 + spoke + 3);
+    assert_eq!(estimate.time_series.worst, agent + 2 * worst + 1 + spoke + 3 + endpoint);
 }
 
 #[test]

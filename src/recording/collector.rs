@@ -12,7 +12,7 @@ use crate::recording::faults::{FaultPlace, FaultScope, KnownFault};
 use crate::recording::isolation::{PairName, PairState};
 use crate::recording::load::{LoadBooks, LoadView};
 use crate::recording::target_recorder::{StateView, code_text, labels};
-use crate::recording::{IncludeStatus, Members, Shared, build, locked};
+use crate::recording::{IncludeStatus, Members, Shared, build, endpoint, locked};
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::{Metric, MetricFamily};
 use std::collections::{BTreeMap, BTreeSet};
@@ -47,6 +47,11 @@ impl StateCollector {
             &f.load_rate,
             &f.load_running,
             &f.build_info,
+            &f.endpoint_up,
+            &f.endpoint_phase,
+            &f.endpoint_expiry,
+            &f.endpoint_tls,
+            &f.endpoint_addresses,
         ];
         let counters = [
             &f.due,
@@ -89,6 +94,7 @@ impl Collector for StateCollector {
         families.push(f.include.family(includes.iter().map(include).collect()));
         families.extend(isolation_families(f, &self.shared));
         families.extend(load_families(f, &self.shared.loads()));
+        families.extend(endpoint::families(f, self.shared.endpoint_status().as_ref()));
         let build = [("version", build::VERSION), ("revision", build::REVISION)];
         families.push(f.build_info.family(vec![series(&build, 1.0)]));
         families

@@ -85,6 +85,16 @@ families! {
     isolation_pairs: StateGauge = "isolation_pairs" [];
     /// Always 1; a role was let in at an api of another spoke. Only while it is.
     isolation_open: StateGauge = "isolation_open" [];
+    /// 1 if the endpoint accepts a TLS handshake; with a zone, that zone alone.
+    endpoint_up: StateGauge = "endpoint_up" [];
+    /// Seconds that resolving, connecting and the TLS handshake took when the endpoint was last looked at; the longest where it has several addresses.
+    endpoint_phase: StateGauge = "endpoint_phase_duration_seconds" [];
+    /// When the certificate that the endpoint presents ends, in seconds since the epoch; also when nobody trusts it.
+    endpoint_expiry: StateGauge = "endpoint_certificate_expiry_timestamp_seconds" [];
+    /// Always 1; the version of TLS that was negotiated with the endpoint, the oldest where it has several addresses.
+    endpoint_tls: StateGauge = "endpoint_tls_info" [];
+    /// Addresses that the endpoint's names resolve to, private and public.
+    endpoint_addresses: StateGauge = "endpoint_addresses" [];
     /// Seconds from due to sent, of all attempts that were sent.
     lag: HistogramVec = "schedule_lag_seconds" [] lag;
     /// Attempts that are due and have neither ended nor been missed, those that wait for a permit included.

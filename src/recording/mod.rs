@@ -12,6 +12,7 @@ mod conditions;
 mod counts;
 mod diagnosis;
 mod durations;
+mod endpoint;
 mod families;
 mod faults;
 mod isolation;
@@ -26,6 +27,9 @@ pub use board::{CredentialsState, Failure, KEPT_FAILURES, KEPT_FAILURES_PER_TARG
 pub use conditions::{Conditions, SpokeCondition, TargetCondition};
 pub use counts::{Counts, Imbalance, ResultCount};
 pub use diagnosis::{KnownDiagnosis, TwinCounts, TwinEnd};
+pub use endpoint::{
+    AddressSeen, CertificateSeen, EndpointRecorder, EndpointStatus, PlaceSeen, Shaken, Trouble, WatchedPlace,
+};
 pub use faults::{FaultPlace, FaultScope, KnownFault};
 pub use isolation::{
     InconclusivePair, IsolationAttempts, IsolationCounts, IsolationRecorder, IsolationStatus,
@@ -120,6 +124,8 @@ struct Shared {
     /// While the plan asks for isolation.
     isolation: Mutex<Option<Arc<IsolationRecorder>>>,
     loads: Mutex<BTreeMap<Name, Load>>,
+    /// While the endpoint is watched.
+    endpoint: Mutex<Option<Arc<EndpointRecorder>>>,
 }
 
 /// A load that is announced or runs.
@@ -142,6 +148,10 @@ impl Shared {
 
     fn members_mut(&self) -> RwLockWriteGuard<'_, Members> {
         self.members.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn endpoint_status(&self) -> Option<EndpointStatus> {
+        locked(&self.endpoint).as_ref().map(|endpoint| endpoint.status())
     }
 }
 
@@ -179,6 +189,7 @@ impl Recorder {
             includes: Mutex::default(),
             isolation: Mutex::default(),
             loads: Mutex::default(),
+            endpoint: Mutex::default(),
         });
         // Both are there from the start: they have no labels whose values could be unknown.
         let _lag = shared.families.lag.with_label_values::<&str>(&[]);
@@ -298,6 +309,14 @@ impl Recorder {
         let _forgotten = self.shared.loads();
     }
 
+    /// Begins to record the watch over the endpoint: these places, the names first. What an earlier watch saw is
+    /// forgotten, and the series of its zones with it.
+    pub fn begin_endpoint(&self, interval: Duration, places: Vec<WatchedPlace>) -> Arc<EndpointRecorder> {
+        let endpoint = Arc::new(EndpointRecorder::new(interval, places));
+        *locked(&self.shared.endpoint) = Some(Arc::clone(&endpoint));
+        endpoint
+    }
+
     /// Begins to record a run of this load. Its counters go on where its last run left them, if it is announced.
     pub fn begin_load(&self, name: &Name, began: Moment) -> Arc<LoadRecorder> {
         let mut loads = locked(&self.shared.loads);
@@ -368,6 +387,7 @@ impl Recorder {
             faults: self.shared.board.faults(),
             isolation: locked(&self.shared.isolation).as_ref().map(|isolation| isolation.status()),
             loads: self.shared.loads().iter().map(|books| books.status()).collect(),
+            endpoint: self.shared.endpoint_status(),
         }
     }
 

@@ -26,7 +26,7 @@ use crate::domain::name::Name;
 use crate::domain::outcome::{Outcome, Reason};
 use crate::domain::target::{SpokeInfo, Target};
 use crate::recording::families::{LAG_BUCKETS, STS_BUCKETS, usable_bounds};
-use crate::recording::{AssumeRoleResult, LISTED_OPEN_PAIRS, PairState, Settings};
+use crate::recording::{AssumeRoleResult, LISTED_OPEN_PAIRS, PairState, Settings, WatchedPlace, endpoint};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -70,6 +70,8 @@ pub struct Recorded<'a> {
     pub hub_twins: bool,
     /// The announced loads.
     pub loads: usize,
+    /// The places where the endpoint is watched.
+    pub watched: &'a [WatchedPlace],
 }
 
 impl Settings {
@@ -77,7 +79,8 @@ impl Settings {
     /// is as expected.
     #[must_use]
     pub fn time_series(&self, recorded: &Recorded<'_>, results_per_target: usize) -> usize {
-        let Recorded { targets, spokes, roles, includes, isolation_pairs, hub_twins, loads } = recorded;
+        let Recorded { targets, spokes, roles, includes, isolation_pairs, hub_twins, loads, watched } =
+            recorded;
         let results = results_per_target.max(1);
         let histogram = usable_bounds(&self.buckets).len() + BESIDE_BUCKETS;
         let sent_outcomes = Outcome::ALL.iter().filter(|outcome| **outcome != Outcome::Unsent).count();
@@ -122,6 +125,7 @@ impl Settings {
             + includes
             + of_isolation
             + loads * (OF_A_LOAD + results + 2 * histogram)
+            + endpoint::series_count(watched)
     }
 }
 
@@ -214,6 +218,7 @@ mod tests {
             isolation_pairs: None,
             hub_twins: false,
             loads: 1,
+            watched: &[],
         };
         assert_eq!(lines(&recorder), settings.time_series(&recorded, 1));
 
@@ -261,6 +266,7 @@ mod tests {
                 isolation_pairs: None,
                 hub_twins,
                 loads: 0,
+                watched: &[],
             };
             Settings { buckets: vec![1.0] }.time_series(&recorded, results)
         };

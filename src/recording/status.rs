@@ -6,6 +6,7 @@ use crate::domain::target::{SpokeInfo, Target};
 use crate::recording::board::{CredentialsState, Failure, Last};
 use crate::recording::counts::Counts;
 use crate::recording::diagnosis::KnownDiagnosis;
+use crate::recording::endpoint::EndpointStatus;
 use crate::recording::faults::KnownFault;
 use crate::recording::isolation::IsolationStatus;
 use crate::recording::load::LoadStatus;
@@ -35,6 +36,8 @@ pub struct Snapshot {
     pub isolation: Option<IsolationStatus>,
     /// The loads that are announced or run, by name.
     pub loads: Vec<LoadStatus>,
+    /// The endpoint, where it is watched.
+    pub endpoint: Option<EndpointStatus>,
 }
 
 /// An included file of the configuration.

@@ -168,6 +168,6 @@ pub struct Handshake {
     pub tls: Duration,
     /// The negotiated version, `TLSv1.2` or `TLSv1.3`.
     pub tls_version: String,
-    /// The server's own certificate in DER.
-    pub certificate: Vec<u8>,
+    /// The certificates it presented, in DER, its own first, at most [`CHAIN_MAX`].
+    pub chain: Vec<Vec<u8>>,
 }

@@ -169,18 +169,23 @@ const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 fn reach(world: &World, to: &ConnectTarget) -> Result<IpAddr, TransportFailure> {
     let address = match to.host.parse::<IpAddr>() {
-        Ok(address)
-            if address.is_loopback() || world.endpoint.zones.values().any(|zone| *zone == address) =>
-        {
-            address
-        }
+        Ok(address) if address.is_loopback() || is_alive(world, address) => address,
         Ok(_) => return Err(failure(FailureKind::ConnectTimeout, "nothing answers at this address")),
-        Err(_) => addresses(world, &to.host)?.first().copied().unwrap_or(LOOPBACK),
+        Err(_) => addresses(world, &to.host)?
+            .into_iter()
+            .find(|address| address.is_loopback() || is_alive(world, *address))
+            .ok_or_else(|| failure(FailureKind::ConnectTimeout, "none of the addresses answers"))?,
     };
     if to.tls && !certificate::covers(&certificate::names(world), &to.tls_name) {
         return Err(failure(FailureKind::Certificate, "the certificate is for another name"));
     }
     Ok(address)
+}
+
+/// Whether a zone has this address, and is not dead.
+fn is_alive(world: &World, address: IpAddr) -> bool {
+    let endpoint = &world.endpoint;
+    endpoint.zones.iter().any(|(zone, own)| *own == address && !endpoint.dead_zones.contains(zone))
 }
 
 /// The addresses a name of this world has.
@@ -437,7 +442,7 @@ impl Link for InMemory {
                 connect: STEP,
                 tls: STEP,
                 tls_version: "TLSv1.3".into(),
-                certificate: self.certificate(),
+                chain: vec![self.certificate()],
             })
         })
     }

@@ -42,6 +42,15 @@ pub(super) async fn presented(
     }
 }
 
+/// As much of a chain as is looked at.
+pub(super) fn kept<'a>(chain: impl Iterator<Item = &'a CertificateDer<'a>>) -> Vec<Vec<u8>> {
+    chain
+        .filter(|certificate| certificate.len() <= CERTIFICATE_BYTES_MAX)
+        .take(CHAIN_MAX)
+        .map(|certificate| certificate.to_vec())
+        .collect()
+}
+
 /// Notes the chain and refuses it.
 #[derive(Debug)]
 struct Noting {
@@ -59,12 +68,7 @@ impl ServerCertVerifier for Noting {
         _now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
         let mut chain = self.chain.lock().unwrap_or_else(PoisonError::into_inner);
-        *chain = std::iter::once(own)
-            .chain(others)
-            .filter(|certificate| certificate.len() <= CERTIFICATE_BYTES_MAX)
-            .take(CHAIN_MAX)
-            .map(|certificate| certificate.to_vec())
-            .collect();
+        *chain = kept(std::iter::once(own).chain(others));
         Err(Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure))
     }
 

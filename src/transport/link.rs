@@ -10,6 +10,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
 impl Link for HttpTransport {
@@ -29,15 +30,12 @@ impl Link for HttpTransport {
         &self,
         address: SocketAddr,
         tls_name: String,
-        timeout: Duration,
+        bound: Duration,
     ) -> BoxFuture<'_, Result<Handshake, TransportFailure>> {
         Box::pin(async move {
             permitted(&[address.ip()], &self.ranges, false)
                 .map_err(|refusal| failure::failure(failure::of_refusal(&refusal), refusal.to_string()))?;
-            let work = self.connect_and_shake(address, tls_name);
-            tokio::time::timeout(timeout, work).await.unwrap_or_else(|_| {
-                Err(failure::failure(FailureKind::ConnectTimeout, "no connection in time"))
-            })
+            self.connect_and_shake(address, tls_name, bound).await
         })
     }
 
@@ -45,12 +43,12 @@ impl Link for HttpTransport {
         &self,
         address: SocketAddr,
         tls_name: String,
-        timeout: Duration,
+        bound: Duration,
     ) -> BoxFuture<'_, Result<Vec<Vec<u8>>, TransportFailure>> {
         Box::pin(async move {
             permitted(&[address.ip()], &self.ranges, false)
                 .map_err(|refusal| failure::failure(failure::of_refusal(&refusal), refusal.to_string()))?;
-            tokio::time::timeout(timeout, chain::presented(address, tls_name)).await.unwrap_or_else(|_| {
+            timeout(bound, chain::presented(address, tls_name)).await.unwrap_or_else(|_| {
                 Err(failure::failure(FailureKind::ConnectTimeout, "no certificate in time"))
             })
         })
@@ -62,19 +60,27 @@ impl HttpTransport {
         &self,
         address: SocketAddr,
         tls_name: String,
+        bound: Duration,
     ) -> Result<Handshake, TransportFailure> {
+        // An address that accepts and then says nothing is another fault than one where nobody is.
+        let in_time = |detail| move |_| failure::failure(FailureKind::ConnectTimeout, detail);
         let name = ServerName::try_from(tls_name)
             .map_err(|_| failure::failure(FailureKind::Tls, "not a name that TLS can ask for"))?;
         let begun = self.clock.now();
-        let stream = TcpStream::connect(address).await.map_err(|error| failure::of_tcp(&error))?;
-        let connected = self.clock.now();
-        let stream = TlsConnector::from(Arc::clone(&self.full_handshake))
-            .connect(name, stream)
+        let stream = timeout(bound, TcpStream::connect(address))
             .await
+            .map_err(in_time("no connection in time"))?
+            .map_err(|error| failure::of_tcp(&error))?;
+        let connected = self.clock.now();
+        let left = bound.saturating_sub(connected.since(begun));
+        let shaking = TlsConnector::from(Arc::clone(&self.full_handshake)).connect(name, stream);
+        let stream = timeout(left, shaking)
+            .await
+            .map_err(in_time("connected, but no TLS handshake in time"))?
             .map_err(|error| failure::of_handshake(&error))?;
         let shaken = self.clock.now();
         let (_, tls) = stream.get_ref();
-        let certificate = tls.peer_certificates().and_then(|chain| chain.first());
+        let chain = tls.peer_certificates().unwrap_or_default();
         let tls_version = match tls.protocol_version() {
             Some(rustls::ProtocolVersion::TLSv1_3) => "TLSv1.3",
             _ => "TLSv1.2",
@@ -83,7 +89,7 @@ impl HttpTransport {
             connect: connected.since(begun),
             tls: shaken.since(connected),
             tls_version: tls_version.to_owned(),
-            certificate: certificate.map(|der| der.to_vec()).unwrap_or_default(),
+            chain: chain::kept(chain.iter()),
         })
     }
 }

@@ -19,10 +19,11 @@ mod status;
 pub use readiness::Readiness;
 pub use server::{BindError, Listener, bind, serve};
 pub use status::{
-    AgentView, AttemptsView, CadenceView, CountsView, CredentialsView, DiagnosisView, FailureView, FaultView,
-    IncludeView, InconclusiveView, IsolationView, LatencyView, LoadLatencyView, LoadRunView, LoadView,
-    MissedView, OpenPairView, PairsView, ReasonCountView, RefusalView, RequestIdsView, ResultView,
-    SampleView, SpokeView, StatusView, TargetView, TotalsView,
+    AddressView, AgentView, AttemptsView, CadenceView, CertificateView, CountsView, CredentialsView,
+    DiagnosisView, EndpointView, FailureView, FaultView, IncludeView, InconclusiveView, IsolationView,
+    LatencyView, LoadLatencyView, LoadRunView, LoadView, MissedView, OpenPairView, PairsView, PlaceView,
+    ReasonCountView, RefusalView, RequestIdsView, ResultView, SampleView, SpokeView, StatusView, TargetView,
+    TotalsView,
 };
 
 use crate::recording::Recorder;

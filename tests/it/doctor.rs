@@ -314,7 +314,8 @@ spokes:
 ";
     let mut plan = plan_against(&simulator, text, &[]);
     let examined = async |plan: &Plan| {
-        let (seams, link) = Seams::real_with_link(&plan.settings).unwrap();
+        let seams = Seams::real(&plan.settings).unwrap();
+        let link = Arc::clone(&seams.link);
         Doctor::new(Arc::new(plan.clone()), seams, link, None)
             .examine(None, None, &|_, _| ())
             .await

@@ -140,8 +140,13 @@ fn run(plan: &plan::Plan, world: World) -> Run {
     let wait = Arc::new(TokioWait::new(clock));
     let hub = Arc::new(Hub::new(world, wall));
     let memory = Arc::new(InMemory::new(Arc::clone(&hub), Arc::new(clock), Arc::<TokioWait>::clone(&wait)));
-    let seams =
-        Seams { clock: Arc::new(clock), wait, sessions: Arc::<InMemory>::clone(&memory), transport: memory };
+    let seams = Seams {
+        clock: Arc::new(clock),
+        wait,
+        sessions: Arc::<InMemory>::clone(&memory),
+        transport: Arc::<InMemory>::clone(&memory),
+        link: memory,
+    };
     let app = App::build(plan, seams).unwrap();
     let recorder = Arc::clone(app.recorder());
     let shutdown = CancellationToken::new();

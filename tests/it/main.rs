@@ -11,6 +11,7 @@ mod clock_skew;
 mod config_files;
 mod conservation;
 mod doctor;
+mod endpoint_watch;
 mod hostile;
 mod isolation;
 mod overload;

@@ -44,6 +44,11 @@ fn the_table_of_metrics_is_whole_and_true() {
         "assume_role_total",
         "twin_attempts_total",
         "load_requests_total",
+        "endpoint_up",
+        "endpoint_phase_duration_seconds",
+        "endpoint_certificate_expiry_timestamp_seconds",
+        "endpoint_tls_info",
+        "endpoint_addresses",
     ]);
     let documented: BTreeSet<&str> = README
         .lines()

@@ -13,7 +13,7 @@ use spokeprobe::domain::request::{ConnectTarget, Exchange, OutgoingRequest, Send
 use spokeprobe::plan::{self, Plan};
 use spokeprobe::recording::{Recorder, TargetStatus};
 use spokeprobe::seams::{
-    Clock, FetchFailure, FetchRequest, FetchResponse, SessionFailure, Sessions, SystemClock, TokioWait,
+    Clock, FetchFailure, FetchRequest, FetchResponse, Link, SessionFailure, Sessions, SystemClock, TokioWait,
     Transport, Wait,
 };
 use spokeprobe::simulator::world::{Api, Document as PolicyDocument, Role};
@@ -190,12 +190,14 @@ impl Stage {
             (Arc::new(clock), Arc::new(TokioWait::new(clock)));
         let inner = Arc::new(InMemory::new(Arc::clone(&hub), Arc::clone(&any_clock), Arc::clone(&wait)));
         let seen = Arc::new(Seen::default());
+        let link = Arc::clone(&inner) as Arc<dyn Link>;
         let watched = Arc::new(Watched { inner, clock, seen: Arc::clone(&seen) });
         let seams = Seams {
             clock: any_clock,
             wait,
             sessions: Arc::clone(&watched) as Arc<dyn Sessions>,
             transport: watched,
+            link,
         };
         let app = App::build(plan, seams).unwrap();
         let recorder = Arc::clone(app.recorder());

@@ -124,7 +124,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("tower", &["src/transport"]),
     ("rustls", &["src/transport", "src/simulator"]),
     ("hmac", &["src/simulator"]),
-    ("x509_parser", &["src/app/doctor"]),
+    ("x509_parser", &["src/endpoint"]),
 ];
 
 /// Parts of `domain` that the simulator may speak: what AWS itself has. `in_memory` stands behind the seams

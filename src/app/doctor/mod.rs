@@ -2,7 +2,7 @@
 //! change.
 //!
 //! ```text
-//! reach        resolve, connect and TLS          certificate  what an address presents
+//! reach        resolve, connect and TLS          certificate  what is said of one
 //! identity     the agent, and the role's session signed       what is signed, and what AWS read instead
 //! answer       what an answer says               verdict      where it stops, and whose that is
 //! change       the statements that may be missing report      all of it as values

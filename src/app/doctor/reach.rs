@@ -6,6 +6,7 @@ use crate::domain::outcome::Reason;
 use crate::domain::region::ZoneId;
 use crate::domain::request::{Address, ConnectTarget, FailureKind, TransportFailure};
 use crate::domain::target::Target;
+use crate::endpoint::certificate::Certificate;
 use crate::plan::Settings;
 use futures_util::future::join_all;
 use std::collections::BTreeMap;
@@ -35,21 +36,7 @@ pub(super) struct Stop {
 impl Stop {
     fn of(failure: &TransportFailure, what: &str) -> Self {
         let evidence = vec![format!("{what}: {}", plain::line(&failure.detail))];
-        Self { reason: reason(failure.kind), evidence, passable: false }
-    }
-}
-
-const fn reason(kind: FailureKind) -> Reason {
-    match kind {
-        FailureKind::Dns => Reason::Dns,
-        FailureKind::DnsPublicAddress => Reason::DnsPublicAddress,
-        FailureKind::ConnectTimeout => Reason::ConnectTimeout,
-        FailureKind::ConnectRefused => Reason::ConnectRefused,
-        FailureKind::Tls => Reason::Tls,
-        FailureKind::Certificate => Reason::Certificate,
-        FailureKind::Reset => Reason::Reset,
-        FailureKind::Protocol => Reason::Protocol,
-        FailureKind::ResponseTimeout => Reason::ResponseTimeout,
+        Self { reason: failure.kind.reason(), evidence, passable: false }
     }
 }
 
@@ -196,10 +183,10 @@ async fn one(outside: &Outside, address: SocketAddr, tls_name: &str) -> (Vec<Fin
         Err(TransportFailure { kind: FailureKind::ConnectTimeout, detail: "no connection in time".into() })
     });
     let now = outside.seams.clock.wall();
-    let look = async {
-        let asked = outside.link.presented_chain(address, tls_name.to_owned(), CONNECT_MAX);
-        let chain = within(outside, 2 * CONNECT_MAX, asked).await.and_then(Result::ok).unwrap_or_default();
-        chain.iter().filter_map(|der| certificate::read(der)).collect::<Vec<_>>()
+    let read = |chain: &[Vec<u8>]| chain.iter().filter_map(|der| Certificate::read(der)).collect::<Vec<_>>();
+    let findings_of = |chain: &[Certificate]| -> Vec<Finding> {
+        let each = chain.iter().enumerate();
+        each.flat_map(|(place, certificate)| certificate::findings(certificate, place, now)).collect()
     };
     match result {
         Ok(shaken) => {
@@ -210,9 +197,7 @@ async fn one(outside: &Outside, address: SocketAddr, tls_name: &str) -> (Vec<Fin
                 plain::span(shaken.tls)
             );
             let mut findings = vec![Finding::new("tls", text)];
-            for (place, certificate) in look.await.iter().enumerate() {
-                findings.extend(certificate.findings(place, now));
-            }
+            findings.extend(findings_of(&read(&shaken.chain)));
             (findings, None)
         }
         Err(failure) => {
@@ -220,10 +205,11 @@ async fn one(outside: &Outside, address: SocketAddr, tls_name: &str) -> (Vec<Fin
                 vec![Finding::warning("tls", format!("{address}: {}", plain::line(&failure.detail)))];
             let mut stop = Stop::of(&failure, &address.to_string());
             if failure.kind == FailureKind::Certificate {
-                let chain = look.await;
-                for (place, certificate) in chain.iter().enumerate() {
-                    findings.extend(certificate.findings(place, now));
-                }
+                // The chain of a handshake that failed is only shown when it is asked for by itself.
+                let asked = outside.link.presented_chain(address, tls_name.to_owned(), CONNECT_MAX);
+                let chain = within(outside, 2 * CONNECT_MAX, asked).await.and_then(Result::ok);
+                let chain = read(&chain.unwrap_or_default());
+                findings.extend(findings_of(&chain));
                 if let Some(own) = chain.first() {
                     stop.evidence.push(own.fault(tls_name, now).unwrap_or_else(|| {
                         format!(

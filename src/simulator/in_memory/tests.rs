@@ -121,7 +121,7 @@ async fn names_resolve_to_the_zones_and_handshakes_show_the_certificate() {
     assert_eq!(memory.resolve(zonal.into()).await.unwrap(), [zones[1]]);
     let address = SocketAddr::new(zones[0], 443);
     let shown = memory.handshake(address, HOST.into(), Duration::from_secs(1)).await.unwrap();
-    assert!(!shown.certificate.is_empty());
+    assert!(!shown.chain[0].is_empty());
     let nowhere = SocketAddr::from(([10, 9, 9, 9], 443));
     let error = memory.handshake(nowhere, HOST.into(), Duration::from_secs(1)).await.unwrap_err();
     assert_eq!(error.kind, FailureKind::ConnectTimeout);

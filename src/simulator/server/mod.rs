@@ -99,7 +99,8 @@ impl Server {
     /// # Errors
     /// When an address cannot be bound (the error names it), or no certificate can be made.
     pub async fn start(hub: Arc<Hub>, options: ServerOptions, clock: Arc<dyn Clock>) -> io::Result<Running> {
-        let made = certificate::make(&hub.world(clock.wall()), clock.wall()).map_err(io::Error::other)?;
+        let world = hub.world(clock.wall());
+        let made = certificate::make(&world, clock.wall()).map_err(io::Error::other)?;
         let acceptor = if options.plain_endpoint { None } else { Some(acceptor(&made)?) };
         let serving = Serving {
             hub: Arc::clone(&hub),
@@ -132,13 +133,16 @@ impl Server {
             stop: serving.stop.clone(),
             tasks: serving.tasks.clone(),
         };
-        for listener in std::iter::once(endpoint).chain(zones) {
-            serving.listen(listener, acceptor.clone(), Service::Door(Door::Endpoint));
+        serving.listen(endpoint, acceptor.clone(), Service::Door(Door::Endpoint), None);
+        // The listeners of zones are those of the world's zones, in the order of their names.
+        let mut names = world.endpoint.zones.into_keys();
+        for listener in zones {
+            serving.listen(listener, acceptor.clone(), Service::Door(Door::Endpoint), names.next());
         }
-        serving.listen(sts, None, Service::Door(Door::Sts));
-        serving.listen(credentials, None, Service::Door(Door::Credentials));
+        serving.listen(sts, None, Service::Door(Door::Sts), None);
+        serving.listen(credentials, None, Service::Door(Door::Credentials), None);
         if let Some(control) = control {
-            serving.listen(control, None, Service::Control);
+            serving.listen(control, None, Service::Control, None);
         }
         Ok(running)
     }
@@ -217,7 +221,13 @@ struct Serving {
 }
 
 impl Serving {
-    fn listen(&self, listener: TcpListener, acceptor: Option<TlsAcceptor>, service: Service) {
+    fn listen(
+        &self,
+        listener: TcpListener,
+        acceptor: Option<TlsAcceptor>,
+        service: Service,
+        zone: Option<String>,
+    ) {
         let serving = self.clone();
         let accepting = async move {
             loop {
@@ -230,6 +240,9 @@ impl Serving {
                     tokio::time::sleep(Duration::from_millis(50)).await;
                     continue;
                 };
+                if zone.as_ref().is_some_and(|zone| serving.is_dead(zone)) {
+                    continue;
+                }
                 let Ok(permit) = Arc::clone(&serving.permits).try_acquire_owned() else { continue };
                 let (one, acceptor) = (serving.clone(), acceptor.clone());
                 let connection = async move {
@@ -243,6 +256,10 @@ impl Serving {
             }
         };
         spawn("simulator listener", self.tasks.track_future(accepting));
+    }
+
+    fn is_dead(&self, zone: &str) -> bool {
+        self.hub.look(self.clock.wall(), |world| world.endpoint.dead_zones.contains(zone))
     }
 
     async fn serve(self, stream: TcpStream, acceptor: Option<TlsAcceptor>, service: Service) {

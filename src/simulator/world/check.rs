@@ -97,6 +97,11 @@ fn timeline(world: &World, found: &mut Vec<String>) {
         for api in event.change.apis().filter(|api| world.api(api).is_none()) {
             found.push(format!("timeline.{index}: there is no api {api}"));
         }
+        if let Some(change) = &event.change.zone
+            && !world.endpoint.zones.contains_key(&change.zone)
+        {
+            found.push(format!("timeline.{index}: there is no zone {}", change.zone));
+        }
         if let Some(trust) = &event.change.trust
             && world.role(&trust.account, &trust.role).is_none()
         {

@@ -18,7 +18,7 @@ pub use timeline::{Change, Event, Progress};
 use crate::domain::account::AccountId;
 use crate::domain::region::Region;
 use serde::Deserialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 /// A region, a hub, an endpoint, and the accounts behind it.
@@ -103,6 +103,10 @@ pub struct Endpoint {
     /// The address in each zone.
     #[serde(default)]
     pub zones: BTreeMap<String, std::net::IpAddr>,
+    /// Zones whose network interface is dead, though names still lead to it. In memory nothing answers there; over
+    /// sockets the zone's listener closes every connection at once.
+    #[serde(default)]
+    pub dead_zones: BTreeSet<String>,
     /// Whether denials keep the older wording that names no policy type.
     #[serde(default)]
     pub old_wording: bool,

@@ -32,6 +32,9 @@ pub struct Change {
     /// A fault of the whole endpoint begins or ends.
     #[serde(default)]
     pub endpoint_fault: Option<OnOff>,
+    /// A zone of the endpoint dies or comes back.
+    #[serde(default)]
+    pub zone: Option<ZoneChange>,
     /// STS begins or ends to throttle.
     #[serde(default)]
     pub sts_throttled: Option<bool>,
@@ -65,6 +68,16 @@ pub struct OnOff {
     /// The fault; absent ends it.
     #[serde(default)]
     pub to: Option<Fault>,
+}
+
+/// The end of a zone, or its return.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ZoneChange {
+    /// The zone.
+    pub zone: String,
+    /// Whether it is dead now.
+    pub dead: bool,
 }
 
 /// A new trust policy.
@@ -153,6 +166,13 @@ impl Change {
         }
         if let Some(OnOff { to }) = &self.endpoint_fault {
             world.endpoint.fault = *to;
+        }
+        if let Some(ZoneChange { zone, dead }) = &self.zone {
+            if *dead {
+                world.endpoint.dead_zones.insert(zone.clone());
+            } else {
+                world.endpoint.dead_zones.remove(zone);
+            }
         }
         if let Some(throttled) = self.sts_throttled {
             world.sts.throttled = throttled;

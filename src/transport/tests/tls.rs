@@ -168,9 +168,22 @@ async fn a_handshake_shows_times_version_and_certificate() {
         .await
         .unwrap();
     assert_eq!(shaken.tls_version, "TLSv1.3");
-    assert!(shaken.certificate.len() > 100 && !shaken.tls.is_zero());
+    assert!(shaken.chain[0].len() > 100 && !shaken.tls.is_zero());
     assert!(seen.lock().unwrap().is_empty(), "no request is made");
     let public = "203.0.113.1:443".parse().unwrap();
     let refused = transport.handshake(public, "api.test".into(), OPTIONS.timeout).await.unwrap_err();
     assert_eq!(refused.kind, Kind::DnsPublicAddress);
+}
+
+#[tokio::test]
+async fn one_that_accepts_and_says_nothing_is_told_from_one_where_nobody_is() {
+    let silent = server(|_, mut stream| async move { while stream.read_u8().await.is_ok() {} }).await;
+    let transport = transport(None, Answers::of(&[]));
+    let address = format!("127.0.0.1:{silent}").parse().unwrap();
+    let failed =
+        transport.handshake(address, "api.test".into(), Duration::from_millis(200)).await.unwrap_err();
+    assert_eq!(
+        (failed.kind, &*failed.detail),
+        (Kind::ConnectTimeout, "connected, but no TLS handshake in time")
+    );
 }

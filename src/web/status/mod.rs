@@ -1,9 +1,11 @@
 //! What `GET /api/v1/status` answers: recording's picture of this moment, turned into views.
 
+mod endpoint;
 mod isolation;
 mod loads;
 mod view;
 
+pub use endpoint::{AddressView, CertificateView, EndpointView, PlaceView};
 pub use isolation::{
     AttemptsView, InconclusiveView, IsolationView, OpenPairView, PairsView, ReasonCountView, SampleView,
 };
@@ -42,6 +44,11 @@ pub(super) fn view(state: &State) -> StatusView {
         totals: totals(&snapshot),
         includes: snapshot.includes.iter().map(include_view).collect(),
         isolation: snapshot.isolation.as_ref().map(isolation::view),
+        endpoint: snapshot
+            .endpoint
+            .as_ref()
+            .filter(|endpoint| !endpoint.places.is_empty())
+            .map(endpoint::view),
         spokes: snapshot.spokes.iter().map(|spoke| spoke_view(spoke, now)).collect(),
         targets: snapshot.targets.iter().map(target_view).collect(),
         loads: snapshot.loads.iter().map(loads::view).collect(),

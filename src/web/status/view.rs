@@ -4,6 +4,7 @@
 //! not known is `null`. Every text from outside was cut to length and scrubbed when it was recorded; lists are
 //! as long as the configuration, or rings.
 
+use crate::web::status::endpoint::EndpointView;
 use crate::web::status::isolation::IsolationView;
 use crate::web::status::loads::LoadView;
 use serde::Serialize;
@@ -20,6 +21,8 @@ pub struct StatusView {
     pub includes: Vec<IncludeView>,
     /// The isolation of spokes from each other, where it is checked.
     pub isolation: Option<IsolationView>,
+    /// The endpoint, where it is watched.
+    pub endpoint: Option<EndpointView>,
     /// The spokes, by name.
     pub spokes: Vec<SpokeView>,
     /// The targets, by spoke, api, probe and zone.
