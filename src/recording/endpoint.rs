@@ -262,3 +262,70 @@ pub(super) fn families(f: &Families, status: Option<&EndpointStatus>) -> Vec<Met
         f.endpoint_addresses.family(addresses.into_iter().collect()),
     ]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: u64) -> SystemTime {
+        UNIX_EPOCH + Duration::from_secs(seconds)
+    }
+
+    fn seen(since: u64, up: bool) -> PlaceSeen {
+        let took = Duration::from_millis(since);
+        let shaken =
+            Shaken { connect: took, tls: took, tls_version: if since > 5 { "TLSv1.2" } else { "TLSv1.3" } };
+        let trouble = Trouble { reason: Reason::Reset, message: String::new() };
+        PlaceSeen {
+            at: at(100),
+            since: at(since),
+            resolve: Some(took),
+            found: vec!["10.0.0.1".parse().unwrap()],
+            addresses: vec![AddressSeen {
+                address: "10.0.0.1:443".parse().unwrap(),
+                shaken: if up { Ok(shaken) } else { Err(trouble) },
+                certificate: None,
+            }],
+            unresolved: None,
+        }
+    }
+
+    #[test]
+    fn the_endpoint_is_up_while_all_its_names_are() {
+        let name =
+            |host: &str| WatchedPlace { zone: None, host: host.into(), port: 443, tls_name: host.into() };
+        let recorder = EndpointRecorder::new(Duration::from_secs(10), vec![name("a.test"), name("b.test")]);
+        let status = || {
+            let status = recorder.status();
+            (status.is_up(), status.since(), status.addresses().map(|addresses| addresses.len()))
+        };
+        recorder.saw(0, Some(seen(3, true)));
+        assert_eq!(status(), (None, None, None), "half of it is not known");
+        for (first, second, expected) in [
+            ((3, true), (7, true), (true, 7)),
+            ((3, true), (7, false), (false, 7)),
+            ((3, false), (7, true), (false, 3)),
+            ((9, false), (7, false), (false, 7)),
+        ] {
+            recorder.saw(0, Some(seen(first.0, first.1)));
+            recorder.saw(1, Some(seen(second.0, second.1)));
+            let (up, since) = expected;
+            assert_eq!(status(), (Some(up), Some(at(since)), Some(1)));
+        }
+        let nothing = EndpointRecorder::new(Duration::from_secs(10), Vec::new()).status();
+        assert_eq!((nothing.is_up(), nothing.since(), nothing.addresses()), (None, None, None));
+    }
+
+    #[test]
+    fn of_several_addresses_the_worst_is_shown() {
+        let mut of = Series::default();
+        of.add("", &[&seen(3, true), &seen(7, true)]);
+        let label = of.tls[0].get_label().iter().find(|pair| pair.name() == "version").unwrap();
+        assert_eq!(label.value(), "TLSv1.2");
+        assert!(of.phases.iter().all(|phase| (phase.get_gauge().get_value() - 0.007).abs() < 1e-9));
+        assert_eq!(of.phases.len(), 3);
+        of = Series::default();
+        of.add("", &[&seen(3, true), &seen(7, false)]);
+        assert!(of.up[0].get_gauge().get_value().abs() < 1e-9 && of.phases.len() == 3);
+    }
+}

@@ -7,8 +7,9 @@ use rcgen::{
 };
 use std::time::{Duration, SystemTime};
 
-/// How long the certificate is good for.
-const LIFE: Duration = Duration::from_secs(90 * 24 * 3600);
+/// How long the authority is good for.
+const AUTHORITY_DAYS: i32 = 3_650;
+const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// A certificate with its key, and the authority that a client must trust.
 pub(crate) struct EndpointCertificate {
@@ -45,14 +46,14 @@ pub(crate) fn covers(names: &[String], asked: &str) -> bool {
     })
 }
 
-/// Makes an authority and a certificate for the world's names, good from yesterday on.
+/// Makes an authority and a certificate for the world's names, good from the day before yesterday on, or long expired.
 pub(crate) fn make(world: &World, now: SystemTime) -> Result<EndpointCertificate, rcgen::Error> {
     let authority_key = KeyPair::generate()?;
     let mut authority = CertificateParams::new(Vec::<String>::new())?;
     authority.distinguished_name.push(DnType::CommonName, "spokeprobe simulated authority");
     authority.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     authority.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-    limit(&mut authority, now);
+    limit(&mut authority, now, AUTHORITY_DAYS);
     let ca_pem = authority.self_signed(&authority_key)?.pem();
     let issuer = Issuer::new(authority, authority_key);
 
@@ -63,20 +64,27 @@ pub(crate) fn make(world: &World, now: SystemTime) -> Result<EndpointCertificate
     leaf.distinguished_name.push(DnType::CommonName, common);
     leaf.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     leaf.use_authority_key_identifier_extension = true;
-    limit(&mut leaf, now);
+    limit(&mut leaf, now, world.endpoint.certificate_days);
     let certificate = leaf.signed_by(&key, &issuer)?;
     Ok(EndpointCertificate { ca_pem, der: certificate.der().to_vec(), key_der: key.serialize_der() })
 }
 
-fn limit(params: &mut CertificateParams, now: SystemTime) {
+fn limit(params: &mut CertificateParams, now: SystemTime, days: i32) {
     let day = |time: SystemTime| {
         let stamp = jiff::Timestamp::try_from(time).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
         let date = jiff::tz::Offset::UTC.to_datetime(stamp);
         let month = u8::try_from(date.month()).unwrap_or(1);
         rcgen::date_time_ymd(i32::from(date.year()), month, u8::try_from(date.day()).unwrap_or(1))
     };
-    params.not_before = day(now.checked_sub(Duration::from_secs(48 * 3600)).unwrap_or(now));
-    params.not_after = day(now + LIFE);
+    let ago = |days: u32| now.checked_sub(DAY * days).unwrap_or(SystemTime::UNIX_EPOCH);
+    let span = days.unsigned_abs().min(AUTHORITY_DAYS.unsigned_abs());
+    if days > 0 {
+        params.not_before = day(ago(2));
+        params.not_after = day(now + DAY * span);
+    } else {
+        params.not_before = day(ago(span.saturating_add(90)));
+        params.not_after = day(ago(span));
+    }
 }
 
 #[cfg(test)]

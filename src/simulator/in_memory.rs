@@ -27,7 +27,7 @@ use futures_util::future::BoxFuture;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// What the real transport reads of a body.
@@ -45,7 +45,8 @@ pub struct InMemory {
     hub: Arc<Hub>,
     clock: Arc<dyn Clock>,
     wait: Arc<dyn Wait>,
-    certificate: OnceLock<Vec<u8>>,
+    /// The certificate, by the days that it was made for.
+    certificate: Mutex<Option<(i32, Vec<u8>)>>,
 }
 
 impl std::fmt::Debug for InMemory {
@@ -62,7 +63,7 @@ impl InMemory {
     /// Puts a hub behind the seams.
     #[must_use]
     pub fn new(hub: Arc<Hub>, clock: Arc<dyn Clock>, wait: Arc<dyn Wait>) -> Self {
-        Self { hub, clock, wait, certificate: OnceLock::new() }
+        Self { hub, clock, wait, certificate: Mutex::default() }
     }
 
     /// The hub behind it.
@@ -72,11 +73,15 @@ impl InMemory {
     }
 
     fn certificate(&self) -> Vec<u8> {
-        let made = self.certificate.get_or_init(|| {
-            let now = self.clock.wall();
-            certificate::make(&self.hub.world(now), now).map(|made| made.der).unwrap_or_default()
-        });
-        made.clone()
+        let now = self.clock.wall();
+        let days = self.hub.look(now, |world| world.endpoint.certificate_days);
+        let mut kept = self.certificate.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, der)) = kept.as_ref().filter(|(known, _)| *known == days) {
+            return der.clone();
+        }
+        let der = certificate::make(&self.hub.world(now), now).map(|made| made.der).unwrap_or_default();
+        *kept = Some((days, der.clone()));
+        der
     }
 
     async fn pause(&self, span: Duration) {
@@ -178,6 +183,9 @@ fn reach(world: &World, to: &ConnectTarget) -> Result<IpAddr, TransportFailure> 
     };
     if to.tls && !certificate::covers(&certificate::names(world), &to.tls_name) {
         return Err(failure(FailureKind::Certificate, "the certificate is for another name"));
+    }
+    if to.tls && world.endpoint.certificate_days <= 0 {
+        return Err(failure(FailureKind::Certificate, "the certificate has expired"));
     }
     Ok(address)
 }

@@ -80,6 +80,38 @@ hub:
     stage.end().await;
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_certificate_that_ends_and_is_renewed_is_seen_in_memory() {
+    let head = "
+hub:
+  region: eu-west-1
+  role_arn: arn:aws:iam::111122223333:role/spokeprobe-hub
+  endpoint: {id: vpce-0123456789abcdef0}
+";
+    let spokes = SPOKE.lines().filter(|line| !line.contains("per_zone")).collect::<Vec<_>>().join("\n");
+    let plan = plan_of_documents(&format!("{head}{spokes}"), &[], &|_| None);
+    let mut world = quiet_world();
+    world.timeline = serde_json::from_value(serde_json::json!([
+        {"after": "1m", "change": {"certificate_days": 5}},
+        {"after": "2m", "change": {"certificate_days": -3}},
+        {"after": "3m", "change": {"certificate_days": 60}},
+    ]))
+    .unwrap();
+    let stage = Stage::start(world, &plan);
+    let expiry = "spokeprobe_endpoint_certificate_expiry_timestamp_seconds";
+    let day = |stage: &Stage| ((stage.metric(expiry, &[]).unwrap() - 1_772_323_200.0) / 86_400.0).round();
+    for (days, up) in [(90.0, 1.0), (5.0, 1.0), (-3.0, 0.0), (60.0, 1.0)] {
+        stage.after_seconds(59).await;
+        assert_eq!((day(&stage), whole(&stage.scrape())), (days, Some(up)));
+        let last = stage.last("payments/hoot/hello");
+        let expected = if up > 0.0 { "ok/none, expected" } else { "unreachable/certificate, unexpected" };
+        assert_eq!(last, expected);
+    }
+    let place = stage.recorder.snapshot().endpoint.unwrap().places.remove(0).1.unwrap();
+    assert_eq!(place.addresses[0].certificate.as_ref().unwrap().issues, Vec::<String>::new());
+    stage.end().await;
+}
+
 #[tokio::test]
 async fn over_sockets_requests_and_handshakes_go_through_each_zone_on_its_own() {
     let any = SocketAddr::from(([127, 0, 0, 1], 0));

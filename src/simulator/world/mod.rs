@@ -107,6 +107,9 @@ pub struct Endpoint {
     /// sockets the zone's listener closes every connection at once.
     #[serde(default)]
     pub dead_zones: BTreeSet<String>,
+    /// In how many days its certificate ends; 0 and less for one that has expired. Over sockets as it is at the start.
+    #[serde(default = "certificate_days")]
+    pub certificate_days: i32,
     /// Whether denials keep the older wording that names no policy type.
     #[serde(default)]
     pub old_wording: bool,
@@ -352,6 +355,9 @@ const fn one_hour() -> Span {
 }
 const fn agent_address() -> std::net::IpAddr {
     std::net::IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 10, 5))
+}
+const fn certificate_days() -> i32 {
+    90
 }
 const fn yes() -> bool {
     true

@@ -35,6 +35,10 @@ pub struct Change {
     /// A zone of the endpoint dies or comes back.
     #[serde(default)]
     pub zone: Option<ZoneChange>,
+    /// The endpoint has another certificate, which ends in so many days; 0 and less for one that has expired. In
+    /// memory only: over sockets the certificate of the start stays.
+    #[serde(default)]
+    pub certificate_days: Option<i32>,
     /// STS begins or ends to throttle.
     #[serde(default)]
     pub sts_throttled: Option<bool>,
@@ -173,6 +177,9 @@ impl Change {
             } else {
                 world.endpoint.dead_zones.remove(zone);
             }
+        }
+        if let Some(days) = self.certificate_days {
+            world.endpoint.certificate_days = days;
         }
         if let Some(throttled) = self.sts_throttled {
             world.sts.throttled = throttled;
