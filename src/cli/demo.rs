@@ -4,6 +4,7 @@ use super::simulate::start;
 use super::{Exit, output, summary};
 use crate::app::{self, App, Seams};
 use crate::config::{self, Document, Documents};
+use crate::endpoint::ZoneAddress;
 use crate::plan::{self, Plan};
 use crate::simulator::{DEMO_CONFIGURATION, DEMO_SESSION_POLICY, Running, ServerOptions, World};
 use crate::web;
@@ -52,11 +53,18 @@ pub(super) async fn demo(args: DemoArgs) -> Exit {
 }
 
 async fn run(args: &DemoArgs) -> Result<Exit, String> {
-    let options = ServerOptions { control: args.control, ..ServerOptions::default() };
     let world = World::default_world().map_err(|error| error.to_string())?;
-    let region = world.region.clone();
+    let (region, zones) = (world.region.clone(), world.endpoint.zones.clone());
+    let any = SocketAddr::from(([127, 0, 0, 1], 0));
+    let options =
+        ServerOptions { control: args.control, zones: vec![any; zones.len()], ..ServerOptions::default() };
     let simulator = start(world, options).await?;
     let mut plan = plan_for(&simulator)?;
+    // The zones of the world are at addresses of its own; here each has a listener.
+    for (zone, listener) in zones.keys().zip(&simulator.zone_addrs) {
+        let place = ZoneAddress { host: listener.ip().to_string(), port: listener.port() };
+        plan.settings.endpoint.zones.insert(zone.parse().map_err(|error| format!("{zone}: {error}"))?, place);
+    }
     plan.settings.web.listen = args.listen;
     let environment = simulator.environment(&region);
     plan.settings.credentials.environment =

@@ -116,7 +116,7 @@ fn log_state(place: &WatchedPlace, seen: &PlaceSeen, before: Option<bool>, endpo
                 (Some(_), _) => "a zone of the endpoint does not answer",
                 (None, _) => "the endpoint does not answer",
             };
-            tracing::warn!(place = %shown, reason = %trouble.reason, message = trouble.message, "{meaning}");
+            tracing::warn!(place = %shown, reason = %trouble.reason, said = trouble.message, "{meaning}");
         }
         None if before == Some(false) => {
             tracing::info!(place = %shown, "the endpoint answers again");
@@ -135,7 +135,7 @@ fn log_address(place: &WatchedPlace, address: &AddressSeen, before: Option<&Opti
     match &address.shaken {
         Ok(_) => tracing::info!(place = %shown, address = %address.address, "an address answers again"),
         Err(trouble) => tracing::warn!(
-            place = %shown, address = %address.address, reason = %trouble.reason, message = trouble.message,
+            place = %shown, address = %address.address, reason = %trouble.reason, said = trouble.message,
             "one of the endpoint's addresses does not answer while another does"
         ),
     }
@@ -151,4 +151,138 @@ fn listed(addresses: &[IpAddr]) -> String {
 
 fn until(at: SystemTime) -> String {
     jiff::Timestamp::try_from(at).map_or_else(|_| "beyond the calendar".to_owned(), |at| format!("{at:.0}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::recording::{CertificateSeen, Shaken, Trouble};
+    use std::io::Write;
+    use std::sync::{Arc, Mutex};
+    use std::time::{Duration, UNIX_EPOCH};
+
+    #[derive(Clone, Default)]
+    struct Written(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Written {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// A place with these addresses: the last part of each, and the hash of its certificate or nothing if it is dead.
+    fn seen(second: u64, addresses: &[(u8, Option<&str>)]) -> PlaceSeen {
+        let at = UNIX_EPOCH + Duration::from_secs(second);
+        let one = |(last, sha256): &(u8, Option<&str>)| AddressSeen {
+            address: SocketAddr::from(([10, 0, 0, *last], 443)),
+            shaken: match sha256 {
+                Some(_) => {
+                    Ok(Shaken { connect: Duration::ZERO, tls: Duration::ZERO, tls_version: "TLSv1.3" })
+                }
+                None => Err(Trouble { reason: Reason::ConnectTimeout, message: "nobody".into() }),
+            },
+            certificate: sha256.map(|sha256| CertificateSeen {
+                names: Vec::new(),
+                issuer: "one".into(),
+                not_before: at,
+                not_after: at,
+                sha256: sha256.to_owned(),
+                issues: Vec::new(),
+            }),
+        };
+        PlaceSeen {
+            at,
+            since: at,
+            resolve: None,
+            found: addresses.iter().map(|(last, _)| IpAddr::from([10, 0, 0, *last])).collect(),
+            addresses: addresses.iter().map(one).collect(),
+            unresolved: None,
+        }
+    }
+
+    fn unresolved(second: u64) -> PlaceSeen {
+        let trouble = Trouble { reason: Reason::Dns, message: "no such host".into() };
+        PlaceSeen { unresolved: Some(trouble), ..seen(second, &[]) }
+    }
+
+    #[test]
+    fn each_change_is_told_once() {
+        let zone = |zone: Option<&str>| WatchedPlace {
+            zone: zone.map(|zone| zone.parse().unwrap()),
+            host: "vpce.test".into(),
+            port: 443,
+            tls_name: "vpce.test".into(),
+        };
+        let mut memory = Memory::new([IpAddr::from([10, 0, 0, 9])].into());
+        let mut told = |place: &WatchedPlace, mut look: PlaceSeen, up: Option<bool>| {
+            let written = Written::default();
+            let sink = written.clone();
+            let subscriber =
+                tracing_subscriber::fmt().with_writer(move || sink.clone()).with_ansi(false).finish();
+            tracing::subscriber::with_default(subscriber, || memory.learn(place, &mut look, up));
+            let text = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
+            let since = look.since.duration_since(UNIX_EPOCH).unwrap().as_secs();
+            (text, since)
+        };
+        let name = zone(None);
+        let (a, b) = (Some("a"), Some("b"));
+        for (second, look, expected, since) in [
+            (
+                0,
+                seen(0, &[(1, a), (2, a)]),
+                vec!["the endpoint answers place=vpce.test addresses=10.0.0.1, 10.0.0.2"],
+                0,
+            ),
+            (1, seen(1, &[(1, a), (2, a)]), vec![], 0),
+            (
+                2,
+                seen(2, &[(1, a), (2, None)]),
+                vec!["does not answer while another does", "address=10.0.0.2:443"],
+                0,
+            ),
+            (3, seen(3, &[(1, a), (2, None)]), vec![], 0),
+            (4, seen(4, &[(1, a), (2, a)]), vec!["an address answers again"], 0),
+            (
+                5,
+                seen(5, &[(1, a), (2, b)]),
+                vec!["a new certificate", "sha256=b", "until=1970-01-01T00:00:05Z"],
+                0,
+            ),
+            (6, seen(6, &[(1, b), (2, a)]), vec![], 0),
+            (7, unresolved(7), vec!["WARN", "the endpoint does not answer", "reason=dns"], 7),
+            (8, unresolved(8), vec![], 7),
+            (9, seen(9, &[(1, a), (2, a)]), vec!["answers again"], 9),
+            (
+                10,
+                seen(10, &[(1, a), (3, a)]),
+                vec!["other addresses place=vpce.test before=10.0.0.1, 10.0.0.2 now=10.0.0.1, 10.0.0.3"],
+                9,
+            ),
+            // A zone of its own tells of this one, or will.
+            (11, seen(11, &[(1, a), (3, a), (9, a)]), vec!["other addresses"], 9),
+            (12, seen(12, &[(1, a), (3, a), (9, None)]), vec![], 9),
+            (13, seen(13, &[(1, None), (3, None), (9, None)]), vec!["the endpoint does not answer"], 13),
+        ] {
+            let (text, from) = told(&name, look, Some(true));
+            assert_eq!(text.lines().count(), usize::from(!expected.is_empty()), "{second}: {text}");
+            assert!(expected.iter().all(|part| text.contains(part)), "{second}: {text}");
+            assert_eq!(from, since, "{second}");
+        }
+        let zone = zone(Some("euw1-az2"));
+        for (up, expected) in [
+            (
+                Some(true),
+                "a zone of the endpoint does not answer while its name still works place=zone euw1-az2",
+            ),
+            (Some(false), "a zone of the endpoint does not answer place"),
+            (None, "a zone of the endpoint does not answer place"),
+        ] {
+            drop(told(&zone, seen(20, &[(2, a)]), up));
+            let (text, _) = told(&zone, seen(21, &[(2, None)]), up);
+            assert!(text.contains(expected), "{text}");
+        }
+    }
 }
