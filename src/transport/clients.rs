@@ -24,7 +24,7 @@ pub(super) const POOL_IDLE: Duration = Duration::from_secs(45);
 /// Idle connections kept for one name; more than that were a burst.
 const POOL_IDLE_PER_NAME: usize = 64;
 /// The most headers of an answer; hyper bounds their bytes itself, at some 400 KiB.
-pub(super) const MAX_HEADERS: usize = 128;
+const MAX_HEADERS: usize = 128;
 /// The most places beside DNS that clients are kept for.
 pub(super) const MAX_PLACES: usize = 256;
 

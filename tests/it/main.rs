@@ -21,6 +21,7 @@ mod policy_edits;
 mod program;
 mod readme;
 mod reasons;
+mod signature_reuse;
 mod simulated_day;
 mod sockets;
 mod stage;

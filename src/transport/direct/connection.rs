@@ -5,7 +5,6 @@
 //! to be woken in between, and a connection that nobody uses costs no task.
 
 use super::super::BODY_LIMIT_BYTES;
-use super::super::clients::MAX_HEADERS;
 use super::super::failure::{self, Stage};
 use crate::domain::request::{FailureKind, Response, TransportFailure};
 use bytes::{Bytes, BytesMut};
@@ -69,7 +68,9 @@ pub(super) struct Connection {
 
 impl Connection {
     pub(super) async fn new(stream: Stream, peer: SocketAddr) -> Result<Box<Self>, TransportFailure> {
-        let handshake = http1::Builder::new().max_headers(MAX_HEADERS).handshake(TokioIo::new(stream)).await;
+        // hyper's own bounds stay: 100 headers of an answer, which it keeps on the stack as long as nobody asks for
+        // another number, and some 400 KiB for all of its head.
+        let handshake = http1::Builder::new().handshake(TokioIo::new(stream)).await;
         let (sender, driver) = handshake.map_err(|error| failure::of_answer(&error, Stage::Head))?;
         Ok(Box::new(Self { sender, driver, peer }))
     }
@@ -161,33 +162,49 @@ async fn read_bounded(
 }
 
 async fn next_chunk(driver: &mut Driver<'_>, body: &mut Incoming) -> Result<Option<Bytes>, TransportFailure> {
+    let mut asked = false;
     std::future::poll_fn(|context| {
-        loop {
-            if body.is_end_stream() {
-                return Poll::Ready(Ok(None));
+        let mut nobody = Context::from_waker(Waker::noop());
+        if !asked {
+            // hyper hands out a body only when it is asked for, and to ask wakes the driver. It is not to wake this
+            // task, which polls the driver next anyway: so it is made to know nobody first.
+            asked = true;
+            driver.poll(&mut nobody);
+            if let Poll::Ready(frame) = poll_data(body, &mut nobody) {
+                return Poll::Ready(frame);
             }
-            let ended = driver.poll(context);
-            // With the true waker: the body's half takes part in tokio's budget where it is not asked by a future.
-            match Pin::new(&mut *body).poll_frame(context) {
-                Poll::Ready(Some(Ok(frame))) => {
-                    // Trailers are no part of a body.
-                    if let Ok(data) = frame.into_data() {
-                        return Poll::Ready(Ok(Some(data)));
-                    }
-                }
-                Poll::Ready(Some(Err(error))) => {
-                    return Poll::Ready(Err(failure::of_answer(&error, Stage::Body)));
-                }
-                Poll::Ready(None) => return Poll::Ready(Ok(None)),
-                Poll::Pending if ended => {
-                    let detail = "the connection ended within an answer";
-                    return Poll::Ready(Err(failure::failure(FailureKind::Protocol, detail)));
-                }
-                Poll::Pending => return Poll::Pending,
+        }
+        let ended = driver.poll(context);
+        match poll_data(body, &mut nobody) {
+            Poll::Pending if ended => {
+                let detail = "the connection ended within an answer";
+                Poll::Ready(Err(failure::failure(FailureKind::Protocol, detail)))
             }
+            polled => polled,
         }
     })
     .await
+}
+
+/// The next piece of a body that the driver has put there. Trailers are no part of it.
+fn poll_data(
+    body: &mut Incoming,
+    context: &mut Context<'_>,
+) -> Poll<Result<Option<Bytes>, TransportFailure>> {
+    loop {
+        if body.is_end_stream() {
+            return Poll::Ready(Ok(None));
+        }
+        return match Pin::new(&mut *body).poll_frame(context) {
+            Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
+                Ok(data) => Poll::Ready(Ok(Some(data))),
+                Err(_trailers) => continue,
+            },
+            Poll::Ready(Some(Err(error))) => Poll::Ready(Err(failure::of_answer(&error, Stage::Body))),
+            Poll::Ready(None) => Poll::Ready(Ok(None)),
+            Poll::Pending => Poll::Pending,
+        };
+    }
 }
 
 impl AsyncRead for Stream {

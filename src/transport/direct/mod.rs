@@ -37,6 +37,7 @@ use place::Place;
 use pool::Pool;
 use std::fmt;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 
 /// The network of the machine, over connections of our own.
@@ -126,8 +127,11 @@ impl DirectTransport {
         progress = Progress { connected: true, peer: Some(kept.peer()), first_byte: None };
         // A request cannot be had back from hyper once it was handed over.
         let spare = may_retry.then(|| request.clone());
-        let one_try = self.send_on(kept, request, &place, true, &mut progress);
-        let result = within(options.timeout, one_try).await;
+        let result = {
+            // Pinned here, so that it is not moved into the time-out as well.
+            let one_try = pin!(self.send_on(kept, request, &place, true, &mut progress));
+            within(options.timeout, one_try).await
+        };
         let result = result.unwrap_or_else(|| Err(out_of_time(&progress)));
         let closed = matches!(&result, Err(TransportFailure { kind: FailureKind::Reset, .. }));
         let Some(request) = spare.filter(|_| closed) else { return ended(0, progress, result) };
