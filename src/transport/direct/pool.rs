@@ -18,8 +18,9 @@ use std::time::Duration;
 /// Idle connections kept for one place: what a load that may have some hundred requests on their way gives back in a
 /// moment, without a handshake for each of the next moment.
 pub(super) const IDLE_PER_PLACE: usize = 256;
-/// Idle connections kept for all places together; each holds some 20 KiB, and a file descriptor.
-pub(super) const IDLE_AT_ALL: usize = 1024;
+/// Idle connections kept for all places together: each holds buffers and a file descriptor, of which a process often
+/// may have 1,024, and the requests on their way need theirs.
+pub(super) const IDLE_AT_ALL: usize = 512;
 /// How often those that are too old, or that the far side closed, are looked for.
 const SWEEP_EVERY: Duration = Duration::from_secs(5);
 
