@@ -187,3 +187,37 @@ async fn one_that_accepts_and_says_nothing_is_told_from_one_where_nobody_is() {
         (Kind::ConnectTimeout, "connected, but no TLS handshake in time")
     );
 }
+
+#[tokio::test]
+async fn a_pooled_connection_resumes_a_session_and_a_fresh_one_never() {
+    let authority = Authority::new();
+    let acceptor = authority.acceptor("api.test", false);
+    let kinds = Arc::new(Mutex::new(Vec::new()));
+    let into = Arc::clone(&kinds);
+    // Each connection serves one request, and says so.
+    let port = server(move |_, stream| {
+        let (acceptor, kinds) = (acceptor.clone(), Arc::clone(&into));
+        async move {
+            let mut stream = acceptor.accept(stream).await.unwrap();
+            read_head(&mut stream).await.unwrap();
+            kinds.lock().unwrap().push(stream.get_ref().1.handshake_kind().unwrap());
+            let closing = "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\nhi";
+            stream.write_all(closing.as_bytes()).await.unwrap();
+            drop(stream.shutdown().await);
+        }
+    })
+    .await;
+    for (over, transport) in both(authority.pem().as_deref(), &Answers::of(&[])) {
+        for fresh_connection in [false, false, true] {
+            let options = SendOptions { fresh_connection, ..OPTIONS };
+            let to = target("api.test", "127.0.0.1", port);
+            let exchange = transport.send(request(Method::GET, "/"), to, options).await;
+            assert_eq!((exchange.retries, exchange.result.unwrap().status), (0, 200), "{over}");
+        }
+        let seen = std::mem::take(&mut *kinds.lock().unwrap());
+        assert_eq!(seen.len(), 3);
+        assert_ne!(seen[0], rustls::HandshakeKind::Resumed, "{over}");
+        assert_eq!(seen[1], rustls::HandshakeKind::Resumed, "{over}");
+        assert_ne!(seen[2], rustls::HandshakeKind::Resumed, "{over}");
+    }
+}
