@@ -1,0 +1,1 @@
+//! Simulated days of the keeper.
