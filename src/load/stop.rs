@@ -11,7 +11,7 @@ pub struct Stop {
     at_once: CancellationToken,
     cut: CancellationToken,
     because: Arc<OnceLock<&'static str>>,
-    above: Option<Arc<Stop>>,
+    above: Option<Arc<Self>>,
 }
 
 impl Stop {

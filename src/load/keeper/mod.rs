@@ -11,8 +11,6 @@
 mod begin;
 mod daily;
 mod switch;
-#[cfg(test)]
-mod tests;
 
 pub use switch::Switch;
 
@@ -64,6 +62,8 @@ pub struct KeeperParts {
     pub is_first_member: Box<dyn Fn() -> bool + Send + Sync>,
     /// How long no load begins on an account after a guard stopped one there.
     pub cool_down: Duration,
+    /// Whether each run has a thread of its own, as it should; a paused clock reaches only one.
+    pub own_thread: bool,
 }
 
 /// Begins the configured loads.

@@ -64,3 +64,20 @@ impl Drop for Listed {
         self.switch.running().remove(&self.name);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_load_is_listed_once_at_a_time() {
+        let (switch, name) = (Switch::default(), "nightly".parse().unwrap());
+        let listed = switch.list(&name).unwrap();
+        assert!(switch.list(&name).is_none(), "it still runs");
+        assert_eq!(switch.stop_all("test"), std::slice::from_ref(&name));
+        assert!(listed.stop.is_requested());
+        drop(listed);
+        assert_eq!(switch.names(), []);
+        assert!(!switch.list(&name).unwrap().stop.is_requested(), "the next run is another one");
+    }
+}

@@ -1,1 +1,0 @@
-//! Simulated days of the keeper.
