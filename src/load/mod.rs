@@ -28,7 +28,7 @@ pub use budget::{Budget, OverCeiling, Reservation};
 pub use keeper::{COOL_DOWN, Keeper, KeeperParts, NOT_BEFORE, Prepare, Switch};
 pub use quota::{Quota, account_quota};
 pub use report::{Ended, Report};
-pub use run::{run, run_on_own_thread};
+pub use run::run;
 pub use settings::{Guards, Settings};
 pub use stop::Stop;
 

@@ -15,7 +15,6 @@ use crate::domain::load::Guard;
 use crate::domain::moment::Moment;
 use crate::recording::LoadRecorder;
 use crate::schedule::Profile;
-use crate::seams::{ThreadFailure, on_own_thread};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -27,7 +26,8 @@ const BEYOND_TIMEOUT: Duration = Duration::from_secs(1);
 /// Drives one load run to its end. The run begins at the moment that the recorder began, so make the recorder
 /// directly before. Whether the run is within the ceilings is for the caller to see to, with a `Budget`.
 ///
-/// Dropping the future ends the run as [`Stop::cut`] does.
+/// Dropping the future ends the run as [`Stop::cut`] does. Arrivals and attempts are tasks of the runtime that polls
+/// it: beside health probes that is best one of its own, so that neither waits for the other.
 pub async fn run(
     settings: Arc<Settings>,
     prepared: Arc<PreparedTarget>,
@@ -74,25 +74,6 @@ pub async fn run(
     };
     log_end(&report);
     report
-}
-
-/// The same on a thread with a runtime of its own, which makes arrivals and attempts alike: neither waits for what
-/// else the program does, nor does that wait for them. Dropping the future cuts the run. The recorder should begin
-/// directly before this call. What `hands` hold must be able to wait on any runtime.
-///
-/// # Errors
-/// When the machine gives no thread, or the run panicked; nothing of it goes on then.
-pub async fn run_on_own_thread(
-    settings: Arc<Settings>,
-    prepared: Arc<PreparedTarget>,
-    recorder: Arc<LoadRecorder>,
-    hands: Hands,
-    stop: Stop,
-) -> Result<Report, ThreadFailure> {
-    // A thread is not dropped with the future that waits for it, so it is told.
-    let dropped = stop.child();
-    let _ends = Ends { cut: dropped.cut_token().clone(), recorder: Arc::clone(&recorder) };
-    on_own_thread("load", move || run(settings, prepared, recorder, hands, dropped)).await
 }
 
 /// The state of the watch over one run.

@@ -60,7 +60,6 @@ impl Night {
                 Box::new(move || first_member.load(Ordering::Relaxed))
             },
             cool_down: COOL_DOWN,
-            own_thread: false,
         };
         let keeper = Keeper::new(loads, parts);
         let (switch, shutdown) = (keeper.switch(), CancellationToken::new());

@@ -3,8 +3,7 @@
 use super::Shared;
 use super::switch::Listed;
 use crate::domain::load::Guard;
-use crate::load::{Ended, Settings, Stop, run, run_on_own_thread};
-use futures_util::FutureExt as _;
+use crate::load::{Ended, Settings, Stop, run};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,14 +35,9 @@ async fn perform(shared: &Shared, load: &Arc<Settings>, stop: &Stop) -> Result<(
     })?;
     let prepared = (parts.prepare)(load).map_err(|problem| problem.to_string())?;
     let recorder = parts.recorder.begin_load(&load.name, parts.hands.clock.now());
-    let (load, prepared, hands) = (Arc::clone(load), Arc::new(prepared), parts.hands.clone());
-    let run = if parts.own_thread {
-        run_on_own_thread(load, prepared, recorder, hands, stop.clone()).boxed()
-    } else {
-        run(load, prepared, recorder, hands, stop.clone()).map(Ok).boxed()
-    };
+    let run = run(Arc::clone(load), Arc::new(prepared), recorder, parts.hands.clone(), stop.clone());
     let report = {
-        let mut run = run;
+        tokio::pin!(run);
         loop {
             tokio::select! {
                 biased;
@@ -55,15 +49,13 @@ async fn perform(shared: &Shared, load: &Arc<Settings>, stop: &Stop) -> Result<(
         }
     };
     drop(reservation);
-    let report = report.map_err(|failure| failure.to_string())?;
     if let Ended::Stopped { guard, .. } = report.ended
         && guard != Guard::Requested
     {
-        let account = &report.settings.target.account;
-        shared.cool_down(account);
+        shared.cool_down(&target.account);
         tracing::warn!(
-            load = %report.settings.name,
-            %account,
+            load = %load.name,
+            account = %target.account,
             cool_down_seconds = parts.cool_down.as_secs(),
             "no load begins on the account for a while"
         );

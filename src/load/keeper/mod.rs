@@ -62,8 +62,6 @@ pub struct KeeperParts {
     pub is_first_member: Box<dyn Fn() -> bool + Send + Sync>,
     /// How long no load begins on an account after a guard stopped one there.
     pub cool_down: Duration,
-    /// Whether each run has a thread of its own, as it should; a paused clock reaches only one.
-    pub own_thread: bool,
 }
 
 /// Begins the configured loads.
