@@ -282,3 +282,20 @@ async fn without_a_session_nothing_is_sent_and_the_record_says_why() {
     assert_eq!(stopped(&report).0, "errors");
     stage.end();
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_costs_its_own_attempt_and_nothing_else() {
+    let stage = LoadStage::start(quiet_world()).await;
+    let run = stage.begin(Settings { in_flight: 1, ..stage.settings(hold(10.0, 10)) });
+    tokio::time::sleep(seconds(3)).await;
+    stage.server.panic_once();
+    tokio::time::sleep(seconds(3)).await;
+    // Once more while it waits for the network, no longer in its first breath.
+    let now = stage.hands.clock.now();
+    stage.server.stall(now, now + MS * 60);
+    stage.server.panic_once();
+    let report = run.report().await;
+    // The only place in flight was given back each time.
+    assert_eq!((report.record.sent, report.record.aborted, report.record.missed()), (100, 2, 0));
+    stage.end();
+}

@@ -16,6 +16,7 @@ use spokeprobe::seams::{
 };
 use spokeprobe::signing::SigningScope;
 use spokeprobe::simulator::{Hub, InMemory, World};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::Semaphore;
@@ -54,12 +55,18 @@ pub(crate) struct Server {
     clock: SystemClock,
     connections: Semaphore,
     stalls: Mutex<(Moment, Moment)>,
+    panics: AtomicBool,
 }
 
 impl Server {
     /// From `from` to `to` nothing is answered.
     pub(crate) fn stall(&self, from: Moment, to: Moment) {
         *self.stalls.lock().unwrap() = (from, to);
+    }
+
+    /// The next request meets a defect of the transport.
+    pub(crate) fn panic_once(&self) {
+        self.panics.store(true, Ordering::Relaxed);
     }
 
     pub(crate) fn keep_connections(&self, count: usize) {
@@ -81,6 +88,7 @@ impl Transport for Server {
             if sent >= from && sent < until {
                 tokio::time::sleep(until.since(sent)).await;
             }
+            assert!(!self.panics.swap(false, Ordering::Relaxed), "a defect, for the story");
             Exchange { sent, ..self.inner.send(request, to, options).await }
         })
     }
@@ -127,6 +135,7 @@ impl LoadStage {
             clock: simulated,
             connections: Semaphore::new(10_000),
             stalls: Mutex::default(),
+            panics: AtomicBool::new(false),
         });
         let recorder = Arc::new(Recorder::new(&plan.settings.recording));
         for target in &plan.targets {
