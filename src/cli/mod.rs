@@ -7,6 +7,7 @@ mod demo;
 mod doctor;
 mod explain;
 mod healthcheck;
+mod load;
 mod logging;
 mod manual;
 mod output;

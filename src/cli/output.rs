@@ -29,6 +29,12 @@ pub(super) fn note(text: &str) {
     eprintln!("{text}");
 }
 
+/// Writes to stderr as it is: for progress that is drawn over itself in a terminal.
+pub(super) fn raw_note(text: &str) {
+    let mut stderr = std::io::stderr().lock();
+    drop(stderr.write_all(text.as_bytes()).and_then(|()| stderr.flush()));
+}
+
 /// The colours in use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Colour {

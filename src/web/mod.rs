@@ -16,6 +16,7 @@ mod routes;
 mod server;
 mod status;
 
+pub(crate) use page::escape as escape_html;
 pub use readiness::Readiness;
 pub use server::{BindError, Listener, bind, serve};
 pub use status::{

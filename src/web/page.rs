@@ -247,7 +247,7 @@ fn shown(text: Option<&str>) -> String {
 }
 
 /// The text with everything that HTML could read as its own replaced, fit for content and for quoted values.
-fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

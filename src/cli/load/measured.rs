@@ -1,0 +1,280 @@
+//! From what was counted and timed to the numbers of the report: the one place that knows the distributions and
+//! seconds of `recording`.
+
+use super::document::{GuardRow, Rate};
+use super::progress::{Near, Recent};
+use crate::domain::load::Guard;
+use crate::domain::outcome::Outcome;
+use crate::load::{Guards, Report};
+use crate::recording::{Distribution, LoadRecorder, LoadResult, LoadSecond};
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// Both views of how long attempts took.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Latencies {
+    /// From due to the last byte: what a caller who keeps to the rate would see.
+    pub(super) response: Times,
+    /// From sent to the last byte: what the path took.
+    pub(super) service: Times,
+}
+
+/// A distribution of durations, in seconds. Nothing is said of an empty one.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub(super) struct Times {
+    pub(super) count: u64,
+    pub(super) min_seconds: Option<f64>,
+    pub(super) mean_seconds: Option<f64>,
+    pub(super) p50_seconds: Option<f64>,
+    pub(super) p90_seconds: Option<f64>,
+    pub(super) p99_seconds: Option<f64>,
+    pub(super) p999_seconds: Option<f64>,
+    pub(super) p9999_seconds: Option<f64>,
+    pub(super) p99999_seconds: Option<f64>,
+    pub(super) max_seconds: Option<f64>,
+    /// The curve of the percentile plot: [percentile, seconds], as far as the count carries it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) curve: Vec<(f64, f64)>,
+}
+
+/// One second of the run.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(super) struct Second {
+    pub(super) at_seconds: f64,
+    pub(super) lasts_seconds: f64,
+    pub(super) rate_asked_per_second: f64,
+    pub(super) due: u64,
+    pub(super) sent: u64,
+    pub(super) ended: u64,
+    pub(super) unexpected: u64,
+    pub(super) throttled: u64,
+    pub(super) missed: u64,
+    pub(super) in_flight: u64,
+    pub(super) response: SecondTimes,
+}
+
+/// Response times of the attempts that ended in a second.
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+pub(super) struct SecondTimes {
+    pub(super) p50_seconds: Option<f64>,
+    pub(super) p90_seconds: Option<f64>,
+    pub(super) p99_seconds: Option<f64>,
+    pub(super) max_seconds: Option<f64>,
+}
+
+/// Steps of the curve in each tenth of what is left: 90 % to 99 % is one such step of ten.
+const STEPS: u32 = 16;
+/// Tenths of what is left that the curve goes through: to 99.999 %.
+const DECADES: u32 = 5;
+
+impl Times {
+    pub(super) fn of(times: &Distribution) -> Self {
+        let count = times.count();
+        if count == 0 {
+            return Self::default();
+        }
+        let at = |quantile: f64| Some(times.quantile(quantile).as_secs_f64());
+        Self {
+            count,
+            min_seconds: Some(times.min().as_secs_f64()),
+            mean_seconds: Some(times.mean().as_secs_f64()),
+            p50_seconds: at(0.5),
+            p90_seconds: at(0.9),
+            p99_seconds: at(0.99),
+            p999_seconds: at(0.999),
+            p9999_seconds: at(0.9999),
+            p99999_seconds: at(0.99999),
+            max_seconds: Some(times.max().as_secs_f64()),
+            curve: curve(times, count),
+        }
+    }
+
+    /// The percentiles that `count` carries: above one in `count` there is nothing but the longest.
+    pub(super) fn percentiles(&self) -> Vec<(&'static str, f64, Option<f64>)> {
+        let all = [
+            ("p50", 0.5, self.p50_seconds),
+            ("p90", 0.9, self.p90_seconds),
+            ("p99", 0.99, self.p99_seconds),
+            ("p99.9", 0.999, self.p999_seconds),
+            ("p99.99", 0.9999, self.p9999_seconds),
+            ("p99.999", 0.99999, self.p99999_seconds),
+        ];
+        all.into_iter()
+            .map(|(name, quantile, value)| (name, quantile, value.filter(|_| self.carries(quantile))))
+            .collect()
+    }
+
+    /// True when at least one attempt lies above the quantile.
+    #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
+    pub(super) fn carries(&self, quantile: f64) -> bool {
+        // What floating point leaves of 1,000 × (1 − 0.999) is a hair off 1.
+        self.count as f64 * (1.0 - quantile) >= 1.0 - 1e-6
+    }
+}
+
+/// The curve: the quantiles 1 − 10^(−x), evenly in x, which is how a percentile plot is read.
+#[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
+fn curve(times: &Distribution, count: u64) -> Vec<(f64, f64)> {
+    let mut points = Vec::new();
+    for step in 0..=STEPS * DECADES {
+        let left = 10_f64.powf(-f64::from(step) / f64::from(STEPS));
+        if left * (count as f64) < 1.0 - 1e-6 {
+            break;
+        }
+        // Three digits behind those that tell them apart.
+        let percentile = ((1.0 - left) * 100.0 * 1e6).round() / 1e6;
+        points.push((percentile, times.quantile(1.0 - left).as_secs_f64()));
+    }
+    points
+}
+
+impl Second {
+    pub(super) fn of(second: &LoadSecond) -> Self {
+        Self {
+            at_seconds: second.at.as_secs_f64(),
+            lasts_seconds: second.lasts.as_secs_f64(),
+            rate_asked_per_second: second.rate_asked,
+            due: second.due,
+            sent: second.sent,
+            ended: second.ended,
+            unexpected: second.unexpected,
+            throttled: second.throttled,
+            missed: second.missed,
+            in_flight: second.in_flight,
+            response: SecondTimes::of(&second.response),
+        }
+    }
+}
+
+impl SecondTimes {
+    fn of(times: &Distribution) -> Self {
+        if times.count() == 0 {
+            return Self::default();
+        }
+        let at = |quantile: f64| Some(times.quantile(quantile).as_secs_f64());
+        Self {
+            p50_seconds: at(0.5),
+            p90_seconds: at(0.9),
+            p99_seconds: at(0.99),
+            max_seconds: Some(times.max().as_secs_f64()),
+        }
+    }
+}
+
+/// Rates over the seconds in which something was asked for.
+#[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
+pub(super) fn rate(report: &Report) -> Rate {
+    let driven = report.record.timeline.iter().filter(|second| second.rate_asked > 0.0);
+    let (mut seconds, mut asked, mut sent) = (0.0, 0.0, 0);
+    for second in driven {
+        seconds += second.lasts.as_secs_f64();
+        asked += second.rate_asked * second.lasts.as_secs_f64();
+        sent += second.sent;
+    }
+    let a_second = |number: f64| if seconds > 0.0 { number / seconds } else { 0.0 };
+    Rate {
+        asked_peak_per_second: report.settings.profile.peak(),
+        asked_mean_per_second: a_second(asked),
+        reached_mean_per_second: a_second(sent as f64),
+    }
+}
+
+/// How many of the results were throttled.
+pub(super) fn throttled(results: &[LoadResult]) -> u64 {
+    results
+        .iter()
+        .filter(|result| result.reason.outcome() == Outcome::Throttled)
+        .map(|result| result.count)
+        .sum()
+}
+
+/// The guards that watched, each with the worst it saw.
+pub(super) fn guards(report: &Report) -> Vec<GuardRow> {
+    let guards = &report.settings.guards;
+    let window_seconds = guards.window.as_secs_f64();
+    let shares: [(Guard, Option<f64>, fn(&LoadSecond) -> (u64, u64)); 3] = [
+        (Guard::Errors, guards.errors, |second| (second.unexpected, second.ended)),
+        (Guard::Throttled, guards.throttled, |second| (second.throttled, second.ended)),
+        (Guard::Missed, guards.missed, |second| (second.missed, second.due)),
+    ];
+    let mut rows: Vec<GuardRow> = shares
+        .into_iter()
+        .filter_map(|(guard, allowed, counts)| {
+            let worst = worst_share(&report.record.timeline, guards.window, counts);
+            Some(GuardRow { guard: guard.as_str(), allowed: allowed?, worst, window_seconds })
+        })
+        .collect();
+    if let Some(allowed) = guards.p99 {
+        let row = GuardRow {
+            guard: Guard::P99.as_str(),
+            allowed: allowed.as_secs_f64(),
+            worst: None,
+            window_seconds,
+        };
+        rows.insert(rows.len().min(2), row);
+    }
+    rows
+}
+
+/// The worst share of any whole window. Entries of a long run may be of several seconds.
+fn worst_share(
+    timeline: &[LoadSecond],
+    window: Duration,
+    counts: fn(&LoadSecond) -> (u64, u64),
+) -> Option<f64> {
+    let whole_from = |at: usize| {
+        let (mut lasts, mut part, mut whole) = (Duration::ZERO, 0, 0);
+        for second in timeline.iter().skip(at) {
+            let (more_part, more_whole) = counts(second);
+            (lasts, part, whole) = (lasts + second.lasts, part + more_part, whole + more_whole);
+            if lasts >= window {
+                return share(part, whole);
+            }
+        }
+        None
+    };
+    (0..timeline.len()).filter_map(whole_from).reduce(f64::max)
+}
+
+/// `part` of `whole`; none of nothing.
+#[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
+pub(super) fn share(part: u64, whole: u64) -> Option<f64> {
+    (whole > 0).then(|| part as f64 / whole as f64)
+}
+
+/// Response times of the last seconds. Seconds are not joined, so the median is that of the median second, and the
+/// 99th percentile that of the worst.
+pub(super) fn recent(timeline: &[LoadSecond], span: Duration) -> Option<Recent> {
+    let seconds = usize::try_from(span.as_secs()).unwrap_or(usize::MAX);
+    let last = &timeline[timeline.len().saturating_sub(seconds)..];
+    let times: Vec<SecondTimes> = last
+        .iter()
+        .map(|second| SecondTimes::of(&second.response))
+        .filter(|times| times.max_seconds.is_some())
+        .collect();
+    let mut medians: Vec<f64> = times.iter().filter_map(|times| times.p50_seconds).collect();
+    medians.sort_by(f64::total_cmp);
+    let worst = |of: fn(&SecondTimes) -> Option<f64>| times.iter().filter_map(of).reduce(f64::max);
+    Some(Recent {
+        p50_seconds: Some(*medians.get(medians.len() / 2)?),
+        p99_seconds: worst(|times| times.p99_seconds),
+        max_seconds: worst(|times| times.max_seconds),
+    })
+}
+
+/// How near each guard is, over its window.
+pub(super) fn near(recorder: &LoadRecorder, guards: &Guards) -> Vec<Near> {
+    let window = recorder.window(guards.window);
+    let p99 = (window.p99 > Duration::ZERO).then(|| window.p99.as_secs_f64());
+    [
+        (Guard::Errors, share(window.unexpected, window.ended), guards.errors),
+        (Guard::Throttled, share(window.throttled, window.ended), guards.throttled),
+        (Guard::P99, p99, guards.p99.map(|most| most.as_secs_f64())),
+        (Guard::Missed, share(window.missed, window.due), guards.missed),
+    ]
+    .into_iter()
+    .filter_map(|(guard, measured, allowed)| {
+        Some(Near { guard: guard.as_str(), measured, allowed: allowed? })
+    })
+    .collect()
+}

@@ -1,0 +1,340 @@
+//! Reports made by hand, and what the faces say of them. `BLESS=1 cargo test --lib cli::load` writes the golden files
+//! anew.
+
+use super::baseline::{Baseline, Tolerance};
+use super::document::{Document, ResultRow};
+use super::progress::{Near, Progress, Recent};
+use super::text;
+use crate::cli::output::Colour;
+use crate::domain::load::Guard;
+use crate::domain::outcome::Reason;
+use crate::load::{Ended, Guards, Report, Settings};
+use crate::recording::{Distribution, LoadRecord, LoadResult, LoadSecond};
+use crate::schedule::{Arrivals, Profile, Stage};
+use serde_json::Value;
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, UNIX_EPOCH};
+
+/// 2026-01-01T02:00:00Z.
+const TWO_O_CLOCK: Duration = Duration::from_secs(1_767_232_800);
+
+fn settings() -> Settings {
+    Settings {
+        name: "nightly".parse().unwrap(),
+        target: Arc::new(crate::recording::examples::target("payments/hoot/hello")),
+        profile: Profile {
+            stages: vec![
+                Stage::Ramp { from: 0.0, to: 200.0, lasts: Duration::from_secs(5) },
+                Stage::Hold { rate: 200.0, lasts: Duration::from_secs(15) },
+            ],
+            arrivals: Arrivals::Even,
+        },
+        guards: Guards {
+            p99: Some(Duration::from_secs(2)),
+            window: Duration::from_secs(5),
+            ..Guards::default()
+        },
+        at: None,
+        in_flight: 400,
+        reuse_signatures: true,
+        ramp_down: Duration::ZERO,
+    }
+}
+
+/// Attempts of a second that took from `from_ms` up, each a little longer than the last.
+fn times(from_ms: u64, count: u64) -> Distribution {
+    let mut times = Distribution::default();
+    (0..count).for_each(|at| times.record(Duration::from_micros(from_ms * 1_000 + at * 37)));
+    times
+}
+
+/// Twenty seconds with `stall` of them answering late.
+fn record(stall: std::ops::Range<u64>) -> LoadRecord {
+    let mut record = LoadRecord::default();
+    for at in 0..20_u64 {
+        let due = if at < 5 { 20 + 40 * at } else { 200 };
+        let slow = stall.contains(&at);
+        let took = if slow { 1_500 } else { 11 };
+        (0..due).for_each(|n| {
+            record.response.record(Duration::from_micros(took * 1_000 + n * 37 + 80));
+            record
+                .service
+                .record(Duration::from_micros(if slow && n < 4 { took * 1_000 } else { 11_000 } + n * 37));
+            record.lateness.record(Duration::from_micros(60 + n % 40));
+        });
+        record.due += due;
+        record.timeline.push(LoadSecond {
+            at: Duration::from_secs(at),
+            lasts: Duration::from_secs(1),
+            rate_asked: due as f64,
+            due,
+            sent: due,
+            ended: due,
+            in_flight: 3,
+            response: times(took, due),
+            ..LoadSecond::default()
+        });
+    }
+    record.sent = record.due;
+    record.ended = record.due;
+    record.results =
+        vec![LoadResult { code: Some(200), reason: Reason::None, count: record.due, expected: record.due }];
+    record
+}
+
+/// A run in which all went well.
+pub(super) fn report() -> Report {
+    Report {
+        settings: Arc::new(settings()),
+        began_at: UNIX_EPOCH + TWO_O_CLOCK,
+        lasted: Duration::from_millis(20_012),
+        ended: Ended::Completed,
+        record: record(0..0),
+    }
+}
+
+/// A run that stalled, was throttled and missed arrivals, until a guard stopped it.
+pub(super) fn stopped() -> Report {
+    let mut record = record(8..11);
+    record.missed_overloaded = 120;
+    record.missed_paused = 30;
+    record.due += 170;
+    record.unsent = 20;
+    record.aborted = 6;
+    record.ended -= 6;
+    record.results = vec![
+        LoadResult { code: Some(429), reason: Reason::Rate, count: 90, expected: 0 },
+        LoadResult { code: None, reason: Reason::Reset, count: 4, expected: 0 },
+        LoadResult { code: Some(200), reason: Reason::None, count: 3_400, expected: 3_395 },
+        LoadResult { code: None, reason: Reason::AssumeRoleDenied, count: 20, expected: 0 },
+    ];
+    for (second, at) in record.timeline.iter_mut().zip(0_u64..) {
+        if (10..15).contains(&at) {
+            (second.throttled, second.unexpected, second.missed) = (18, 20 + at, 30);
+        }
+        // The seconds without an answer are gaps.
+        if (11..13).contains(&at) {
+            second.response = Distribution::default();
+            second.ended = 0;
+        }
+    }
+    let guard = Guard::Throttled;
+    Report {
+        ended: Ended::Stopped { guard, after: Duration::from_millis(14_200), measured: 0.09, allowed: 0.01 },
+        lasted: Duration::from_millis(16_500),
+        record,
+        ..report()
+    }
+}
+
+/// A document with markup and control characters wherever text from outside may stand.
+pub(super) fn hostile() -> Document {
+    let evil = "<script>alert(1)</script><img src=x onerror=alert(2)>\"'&\u{202e}";
+    let mut document = Document::of(&stopped());
+    document.load = evil.into();
+    document.target.spoke = evil.into();
+    document.target.zone = Some(evil.into());
+    document.request.path = evil.into();
+    document.request.method = evil.into();
+    document.request.identity = evil.into();
+    document.verdict.because = vec![evil.into()];
+    let baseline = Baseline::parse(hostile_baseline(evil).to_string().as_bytes()).unwrap();
+    let comparison = baseline.compare(&document, &Tolerance::default());
+    document.compared(comparison)
+}
+
+fn hostile_baseline(evil: &str) -> Value {
+    let mut earlier = Document::of(&report()).json();
+    for place in ["/load", "/began_at", "/request/path", "/target/probe"] {
+        *earlier.pointer_mut(place).unwrap() = format!("{evil}\u{1b}[2J").into();
+    }
+    earlier
+}
+
+/// A load that runs, with all there is to tell.
+pub(super) fn progress() -> Progress {
+    let row = |code, outcome, reason, expected, count| ResultRow {
+        code,
+        outcome,
+        reason,
+        expected,
+        count,
+        meaning: "",
+    };
+    let recent =
+        |p50, p99, max| Some(Recent { p50_seconds: Some(p50), p99_seconds: Some(p99), max_seconds: max });
+    Progress {
+        load: "nightly".into(),
+        elapsed: Duration::from_millis(90_400),
+        planned: Duration::from_secs(390),
+        rate_asked: 20.0,
+        rate_reached: 18.0,
+        in_flight: 12,
+        in_flight_limit: 400,
+        sent: 1_500,
+        missed: 20,
+        response: recent(0.012, 1.2, Some(2.0)),
+        service: recent(0.011, 0.03, None),
+        results: vec![
+            row(Some(200), "ok", "none", true, 1_400),
+            row(Some(429), "throttled", "rate", false, 60),
+            row(None, "unreachable", "reset", false, 3),
+        ],
+        guards: vec![
+            Near { guard: "errors", measured: Some(0.042), allowed: 0.05 },
+            Near { guard: "missed", measured: Some(0.0), allowed: 0.01 },
+            Near { guard: "p99", measured: None, allowed: 2.0 },
+        ],
+        stopping: Some("stopping on request".into()),
+    }
+}
+
+fn plain(_colour: Colour, text: &str) -> String {
+    text.to_owned()
+}
+
+fn golden(name: &str, text: &str) {
+    let path = Path::new("tests/golden").join(name);
+    if std::env::var_os("BLESS").is_some() {
+        fs::write(&path, text).unwrap();
+    }
+    assert_eq!(text, fs::read_to_string(&path).unwrap_or_default(), "{} (BLESS=1 writes it)", path.display());
+}
+
+/// The comparison of the stopped run with the good one.
+fn compared() -> Document {
+    let earlier = Baseline::parse(Document::of(&report()).json().to_string().as_bytes()).unwrap();
+    let document = Document::of(&stopped());
+    let comparison = earlier.compare(&document, &Tolerance::default());
+    document.compared(comparison)
+}
+
+#[test]
+fn the_text_report_says_all_of_it() {
+    let good = text::render(&Document::of(&report()), &plain);
+    golden("load-report.txt", &good);
+    golden("load-report-stopped.txt", &text::render(&compared(), &plain));
+    assert!(!good.contains('\u{1b}') && good.lines().all(|line| line == line.trim_end()));
+}
+
+#[test]
+fn the_json_report_keeps_its_form() {
+    // An entry each is enough to see the form.
+    let short = |mut document: Document| {
+        document.timeline.truncate(2);
+        document.latency.response.curve.truncate(2);
+        document.latency.service.curve.truncate(2);
+        document.lateness.curve.truncate(2);
+        format!("{:#}\n", document.json())
+    };
+    golden("load-report.json", &short(Document::of(&report())));
+    golden("load-report-stopped.json", &short(compared()));
+}
+
+#[test]
+fn the_json_report_has_what_the_design_names() {
+    let json = Document::of(&report()).json();
+    for place in ["/sent", "/missed", "/aborted"] {
+        assert!(json.pointer(place).is_some_and(Value::is_u64), "{place}");
+    }
+    for view in ["response", "service"] {
+        for name in ["p50", "p90", "p99", "p999", "max"] {
+            assert!(
+                json.pointer(&format!("/latency/{view}/{name}_seconds")).is_some_and(Value::is_f64),
+                "{view} {name}"
+            );
+        }
+    }
+    assert_eq!(json["began_at"], "2026-01-01T02:00:00.000Z");
+    assert_eq!(json["results"][0]["expected"], true);
+}
+
+#[test]
+fn a_run_that_measured_nothing_says_so() {
+    let report = Report { record: LoadRecord::default(), ..report() };
+    let document = Document::of(&report);
+    assert_eq!(document.json()["latency"]["response"]["p99_seconds"], Value::Null);
+    assert_eq!(document.verdict.because, ["no arrival became due"]);
+    assert!(text::render(&document, &plain).contains("No attempt ended."));
+    assert!(super::html::render(&document).contains("No attempt ended."));
+}
+
+#[test]
+fn the_verdict_is_as_expected_only_when_all_was_done() {
+    let expected = |change: fn(&mut Report)| {
+        let mut report = report();
+        change(&mut report);
+        Document::of(&report).is_as_expected()
+    };
+    assert!(expected(|_| ()));
+    assert!(!expected(|report| report.record.missed_paused = 1));
+    assert!(!expected(|report| report.record.aborted = 1));
+    assert!(!expected(|report| report.record.results[0].expected -= 1));
+    assert!(!expected(|report| {
+        let (guard, after) = (Guard::Requested, Duration::from_secs(1));
+        report.ended = Ended::Stopped { guard, after, measured: 0.0, allowed: 0.0 };
+    }));
+}
+
+#[test]
+fn the_schema_names_every_field_and_no_other() {
+    let schema: Value =
+        serde_json::from_str(&fs::read_to_string("docs/load-report.schema.json").unwrap()).unwrap();
+    for document in [Document::of(&report()), compared()] {
+        same_keys(&schema, &schema, &document.json(), "");
+    }
+}
+
+/// Walks a value along its schema: every key known, every required key there.
+fn same_keys(root: &Value, schema: &Value, value: &Value, at: &str) {
+    let schema = match schema["$ref"].as_str() {
+        Some(place) => root.pointer(place.trim_start_matches('#')).unwrap_or_else(|| panic!("{place}")),
+        None => schema,
+    };
+    if let Some(any) = schema["anyOf"].as_array() {
+        let fits = |one: &&Value| one["type"] != "null" && matches_tag(root, one, value);
+        if !value.is_null() {
+            same_keys(
+                root,
+                any.iter().find(fits).unwrap_or_else(|| panic!("{at}: no form fits {value}")),
+                value,
+                at,
+            );
+        }
+        return;
+    }
+    match value {
+        Value::Object(map) => {
+            let known = schema["properties"].as_object().unwrap_or_else(|| panic!("{at}: {schema}"));
+            for (key, value) in map {
+                let schema = known.get(key).unwrap_or_else(|| panic!("{at}/{key} is not in the schema"));
+                same_keys(root, schema, value, &format!("{at}/{key}"));
+            }
+            for key in schema["required"].as_array().unwrap() {
+                assert!(map.contains_key(key.as_str().unwrap()), "{at} lacks {key}");
+            }
+        }
+        Value::Array(items) => {
+            for item in items {
+                if schema["items"].is_object() {
+                    same_keys(root, &schema["items"], item, &format!("{at}[]"));
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Forms of one word are told apart by a constant.
+fn matches_tag(root: &Value, form: &Value, value: &Value) -> bool {
+    let form = match form["$ref"].as_str() {
+        Some(place) => root.pointer(place.trim_start_matches('#')).unwrap(),
+        None => form,
+    };
+    let constants = form["properties"].as_object().into_iter().flatten();
+    constants
+        .filter_map(|(key, schema)| Some((key, schema.get("const")?)))
+        .all(|(key, word)| &value[key] == word)
+}
