@@ -17,6 +17,9 @@ use std::str::FromStr;
 /// The longest report that is read: a day by the second takes about 30 MB.
 const BYTES_AT_MOST: u64 = 64 << 20;
 
+/// More attempts than any run has, and few enough that sums and shares of them are exact.
+const MOST_ATTEMPTS: u64 = 1 << 52;
+
 /// Attempts above a percentile that both runs need, or it is shown and not judged.
 const ATTEMPTS_ABOVE: f64 = 5.0;
 
@@ -144,9 +147,11 @@ impl Baseline {
                 return Err(format!("latency.{name} holds percentiles that no run has"));
             }
         }
-        if !(0.0..=1e9).contains(&self.rate.reached_mean_per_second)
+        let counts = [self.due, self.missed, self.ended, self.unsent, self.unexpected];
+        if counts.iter().any(|count| *count > MOST_ATTEMPTS)
+            || !(0.0..=1e9).contains(&self.rate.reached_mean_per_second)
             || self.missed > self.due
-            || self.unexpected > self.ended.saturating_add(self.unsent)
+            || self.unexpected > self.ended + self.unsent
         {
             return Err("holds counts or rates that no run has".to_owned());
         }

@@ -6,7 +6,7 @@ use super::progress::{Near, Recent};
 use crate::domain::load::Guard;
 use crate::domain::outcome::Outcome;
 use crate::load::{Guards, Report};
-use crate::recording::{Distribution, LoadRecorder, LoadResult, LoadSecond};
+use crate::recording::{Distribution, LoadPercentiles, LoadRecorder, LoadResult, LoadSecond};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -62,11 +62,6 @@ pub(super) struct SecondTimes {
     pub(super) max_seconds: Option<f64>,
 }
 
-/// Steps of the curve in each tenth of what is left: 90 % to 99 % is one such step of ten.
-const STEPS: u32 = 16;
-/// Tenths of what is left that the curve goes through: to 99.999 %.
-const DECADES: u32 = 5;
-
 impl Times {
     pub(super) fn of(times: &Distribution) -> Self {
         let count = times.count();
@@ -85,12 +80,12 @@ impl Times {
             p9999_seconds: at(0.9999),
             p99999_seconds: at(0.99999),
             max_seconds: Some(times.max().as_secs_f64()),
-            curve: curve(times, count),
+            curve: curve(times),
         }
     }
 
     /// The percentiles that `count` carries: above one in `count` there is nothing but the longest.
-    pub(super) fn percentiles(&self) -> Vec<(&'static str, f64, Option<f64>)> {
+    pub(super) fn percentiles(&self) -> [(&'static str, f64, Option<f64>); 6] {
         let all = [
             ("p50", 0.5, self.p50_seconds),
             ("p90", 0.9, self.p90_seconds),
@@ -99,9 +94,7 @@ impl Times {
             ("p99.99", 0.9999, self.p9999_seconds),
             ("p99.999", 0.99999, self.p99999_seconds),
         ];
-        all.into_iter()
-            .map(|(name, quantile, value)| (name, quantile, value.filter(|_| self.carries(quantile))))
-            .collect()
+        all.map(|(name, quantile, value)| (name, quantile, value.filter(|_| self.carries(quantile))))
     }
 
     /// True when at least one attempt lies above the quantile.
@@ -112,20 +105,15 @@ impl Times {
     }
 }
 
-/// The curve: the quantiles 1 − 10^(−x), evenly in x, which is how a percentile plot is read.
-#[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
-fn curve(times: &Distribution, count: u64) -> Vec<(f64, f64)> {
-    let mut points = Vec::new();
-    for step in 0..=STEPS * DECADES {
-        let left = 10_f64.powf(-f64::from(step) / f64::from(STEPS));
-        if left * (count as f64) < 1.0 - 1e-6 {
-            break;
-        }
-        // Three digits behind those that tell them apart.
-        let percentile = ((1.0 - left) * 100.0 * 1e6).round() / 1e6;
-        points.push((percentile, times.quantile(1.0 - left).as_secs_f64()));
-    }
-    points
+/// The curve as percentiles and seconds.
+fn curve(times: &Distribution) -> Vec<(f64, f64)> {
+    // Three digits behind those that tell them apart.
+    let percentile = |quantile: f64| (quantile * 100.0 * 1e6).round() / 1e6;
+    times
+        .percentile_curve()
+        .into_iter()
+        .map(|(quantile, took)| (percentile(quantile), took.as_secs_f64()))
+        .collect()
 }
 
 impl Second {
@@ -147,16 +135,13 @@ impl Second {
 }
 
 impl SecondTimes {
-    fn of(times: &Distribution) -> Self {
-        if times.count() == 0 {
-            return Self::default();
-        }
-        let at = |quantile: f64| Some(times.quantile(quantile).as_secs_f64());
+    fn of(times: &LoadPercentiles) -> Self {
+        let known = |took: Duration| (times.count > 0).then(|| took.as_secs_f64());
         Self {
-            p50_seconds: at(0.5),
-            p90_seconds: at(0.9),
-            p99_seconds: at(0.99),
-            max_seconds: Some(times.max().as_secs_f64()),
+            p50_seconds: known(times.p50),
+            p90_seconds: known(times.p90),
+            p99_seconds: known(times.p99),
+            max_seconds: known(times.max),
         }
     }
 }
@@ -242,23 +227,32 @@ pub(super) fn share(part: u64, whole: u64) -> Option<f64> {
     (whole > 0).then(|| part as f64 / whole as f64)
 }
 
-/// Response times of the last seconds. Seconds are not joined, so the median is that of the median second, and the
-/// 99th percentile that of the worst.
-pub(super) fn recent(timeline: &[LoadSecond], span: Duration) -> Option<Recent> {
-    let seconds = usize::try_from(span.as_secs()).unwrap_or(usize::MAX);
-    let last = &timeline[timeline.len().saturating_sub(seconds)..];
-    let times: Vec<SecondTimes> = last
-        .iter()
-        .map(|second| SecondTimes::of(&second.response))
-        .filter(|times| times.max_seconds.is_some())
-        .collect();
-    let mut medians: Vec<f64> = times.iter().filter_map(|times| times.p50_seconds).collect();
-    medians.sort_by(f64::total_cmp);
-    let worst = |of: fn(&SecondTimes) -> Option<f64>| times.iter().filter_map(of).reduce(f64::max);
+/// Response times of the last seconds. Seconds are not joined, so the median is that of the median second and the
+/// longest that of any; `p99` is of all attempts in them.
+pub(super) fn recent(timeline: &[LoadSecond], span: Duration, p99: Duration) -> Option<Recent> {
+    let mut covered = Duration::ZERO;
+    let last = timeline.iter().rev().take_while(|second| {
+        let within = covered < span;
+        covered += second.lasts;
+        within
+    });
+    let times: Vec<LoadPercentiles> =
+        last.map(|second| second.response).filter(|times| times.count > 0).collect();
+    let mut medians: Vec<Duration> = times.iter().map(|times| times.p50).collect();
+    medians.sort_unstable();
     Some(Recent {
-        p50_seconds: Some(*medians.get(medians.len() / 2)?),
-        p99_seconds: worst(|times| times.p99_seconds),
-        max_seconds: worst(|times| times.max_seconds),
+        p50_seconds: Some(medians.get(medians.len() / 2)?.as_secs_f64()),
+        p99_seconds: Some(p99.as_secs_f64()),
+        max_seconds: times.iter().map(|times| times.max.as_secs_f64()).reduce(f64::max),
+    })
+}
+
+/// The same of a whole run so far.
+pub(super) fn so_far(times: &Distribution) -> Option<Recent> {
+    (times.count() > 0).then(|| Recent {
+        p50_seconds: Some(times.quantile(0.5).as_secs_f64()),
+        p99_seconds: Some(times.quantile(0.99).as_secs_f64()),
+        max_seconds: Some(times.max().as_secs_f64()),
     })
 }
 

@@ -41,6 +41,7 @@ pub(in crate::cli) struct Progress {
     pub(super) missed: u64,
     /// Of the last seconds; none where nothing ended.
     pub(super) response: Option<Recent>,
+    /// Of the run so far; none where nothing ended.
     pub(super) service: Option<Recent>,
     pub(super) results: Vec<ResultRow>,
     pub(super) guards: Vec<Near>,
@@ -48,7 +49,7 @@ pub(in crate::cli) struct Progress {
     pub(super) stopping: Option<String>,
 }
 
-/// Latencies of the last seconds.
+/// Latencies of the last seconds, or so far.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Recent {
     pub(super) p50_seconds: Option<f64>,
@@ -85,8 +86,8 @@ impl Progress {
             in_flight_limit: settings.in_flight,
             sent: record.sent,
             missed: record.missed(),
-            response: measured::recent(&record.timeline, RECENT),
-            service: None,
+            response: measured::recent(&record.timeline, RECENT, recorder.window(RECENT).p99),
+            service: measured::so_far(&record.service),
             results: rows(&record.results),
             guards: measured::near(recorder, &settings.guards),
             stopping: None,
@@ -123,14 +124,12 @@ pub(super) fn lines(progress: &Progress, paint: Paint<'_>) -> Vec<String> {
             }
         ),
     ];
-    for (name, recent) in [("response", progress.response), ("service", progress.service)] {
-        if let Some(recent) = recent {
-            lines.push(format!(
-                "  {name:<9} {}, of the last {}",
-                figures_of(&recent),
-                duration(RECENT.as_secs_f64())
-            ));
-        }
+    if let Some(recent) = &progress.response {
+        let span = duration(RECENT.as_secs_f64());
+        lines.push(format!("  response  {} in the last {span}", figures_of(recent)));
+    }
+    if let Some(recent) = &progress.service {
+        lines.push(format!("  service   {} so far", figures_of(recent)));
     }
     if !progress.results.is_empty() {
         lines.push(format!("  results   {}", results(&progress.results, paint)));
@@ -323,8 +322,8 @@ mod tests {
             "\
 load nightly: 1m30s of 6m30s  █████░░░░░░░░░░░░░░░░░░░
   rate      20/s asked, 18/s reached; 12 of 400 in flight; 1,500 sent, 20 MISSED
-  response  p50 12.0 ms, p99 1.20 s, max 2.00 s, of the last 10s
-  service   p50 11.0 ms, p99 30.0 ms, max –, of the last 10s
+  response  p50 12.0 ms, p99 1.20 s, max 2.00 s in the last 10s
+  service   p50 11.0 ms, p99 30.0 ms, max – so far
   results   200 ok 1,400 · 429 throttled/rate 60 · none unreachable/reset 3
   guards    errors 4.2% of 5%, missed 0% of 1%, p99 – of 2.00 s
   stopping on request"

@@ -9,7 +9,7 @@ use crate::cli::output::Colour;
 use crate::domain::load::Guard;
 use crate::domain::outcome::Reason;
 use crate::load::{Ended, Guards, Report, Settings};
-use crate::recording::{Distribution, LoadRecord, LoadResult, LoadSecond};
+use crate::recording::{Distribution, LoadPercentiles, LoadRecord, LoadResult, LoadSecond};
 use crate::schedule::{Arrivals, Profile, Stage};
 use serde_json::Value;
 use std::fs;
@@ -73,7 +73,7 @@ fn record(stall: std::ops::Range<u64>) -> LoadRecord {
             sent: due,
             ended: due,
             in_flight: 3,
-            response: times(took, due),
+            response: times(took, due).percentiles(),
             ..LoadSecond::default()
         });
     }
@@ -116,7 +116,7 @@ pub(super) fn stopped() -> Report {
         }
         // The seconds without an answer are gaps.
         if (11..13).contains(&at) {
-            second.response = Distribution::default();
+            second.response = LoadPercentiles::default();
             second.ended = 0;
         }
     }
@@ -276,6 +276,113 @@ fn the_verdict_is_as_expected_only_when_all_was_done() {
         let (guard, after) = (Guard::Requested, Duration::from_secs(1));
         report.ended = Ended::Stopped { guard, after, measured: 0.0, allowed: 0.0 };
     }));
+}
+
+#[test]
+fn a_baseline_tells_worse_from_noise() {
+    let earlier = Baseline::parse(Document::of(&report()).json().to_string().as_bytes()).unwrap();
+    let compare = |change: fn(&mut Document)| {
+        let mut document = Document::of(&report());
+        change(&mut document);
+        earlier.compare(&document, &Tolerance::default())
+    };
+    let same = compare(|_| ());
+    assert!(!same.worse && same.warnings.is_empty());
+    assert!(same.rows.iter().all(|row| row.ratio.is_none_or(|ratio| (ratio - 1.0).abs() < 1e-9)));
+    let scaled = |document: &mut Document, by: f64| {
+        let p99 = &mut document.latency.response.p99_seconds;
+        *p99 = p99.map(|seconds| seconds * by);
+    };
+    // 18.4 ms: a fifth is 3.7 ms.
+    let slower = compare(|document| document.latency.response.p99_seconds = Some(0.0225));
+    assert_eq!(
+        slower.rows.iter().filter(|row| row.worse).map(|row| row.figure.as_str()).collect::<Vec<_>>(),
+        ["response p99"]
+    );
+    assert!(
+        !compare(|document| document.latency.response.p99_seconds = Some(0.0215)).worse,
+        "less than a fifth"
+    );
+    let mut document = Document::of(&report());
+    scaled(&mut document, 1.5);
+    let tolerant: Tolerance = "slower=100%,by=2ms".parse().unwrap();
+    assert!(!earlier.compare(&document, &tolerant).worse);
+    // 3,500 attempts have three above p99.9: shown, not judged.
+    let rare = compare(|document| document.latency.response.p999_seconds = Some(9.0));
+    assert!(!rare.worse && rare.rows[3].ratio.unwrap() > 100.0 && !rare.rows[3].judged);
+    assert!(compare(|document| document.unexpected = 4).worse, "0.11 points");
+    assert!(!compare(|document| document.unexpected = 3).worse, "0.09 points");
+    assert!(compare(|document| document.missed = 4).worse);
+    assert!(compare(|document| document.rate.reached_mean_per_second *= 0.98).worse);
+    let other = compare(|document| {
+        document.signatures = super::document::Signatures::Anew;
+        document.request.path = "/else".into();
+        document.rate.asked_mean_per_second *= 2.0;
+    });
+    assert_eq!(other.warnings.len(), 3, "{:?}", other.warnings);
+}
+
+#[test]
+fn a_file_that_is_no_report_is_refused_with_the_reason() {
+    let good = Document::of(&report()).json();
+    let with = |place: &str, value: Value| {
+        let mut json = good.clone();
+        *json.pointer_mut(place).unwrap() = value;
+        json.to_string()
+    };
+    let cases = [
+        ("nonsense".to_owned(), "is not the JSON report of a load"),
+        ("{}".to_owned(), "is not the JSON report of a load"),
+        ("[]".to_owned(), "is not the JSON report of a load"),
+        (with("/schema_version", 2.into()), "schema version 2, and this spokeprobe compares version 1"),
+        (with("/latency", Value::Null), "is not a whole report"),
+        (with("/due", (-1).into()), "is not a whole report"),
+        (
+            with("/latency/response/p99_seconds", 1e-9.into()),
+            "latency.response holds percentiles that no run has",
+        ),
+        (
+            with("/latency/service/p50_seconds", (-1).into()),
+            "latency.service holds percentiles that no run has",
+        ),
+        (with("/missed", 4_000_000.into()), "holds counts or rates that no run has"),
+        (with("/ended", u64::MAX.into()), "holds counts or rates that no run has"),
+    ];
+    for (text, wanted) in cases {
+        let problem = Baseline::parse(text.as_bytes()).unwrap_err();
+        assert!(problem.contains(wanted), "{problem}");
+    }
+    let missing = Baseline::read(Path::new("tests/golden/no-such-report.json")).unwrap_err();
+    assert!(missing.starts_with("tests/golden/no-such-report.json: cannot be opened"), "{missing}");
+    assert!(Baseline::read(Path::new("tests/golden/load-report.json")).is_ok());
+    let deep = "[".repeat(1 << 20);
+    assert!(Baseline::parse(deep.as_bytes()).is_err());
+}
+
+#[test]
+fn tolerances_are_read_and_nonsense_is_refused() {
+    let tolerance: Tolerance = "slower=10%, by=500ms,errors=1%".parse().unwrap();
+    let wanted = Tolerance { slower: 0.1, slower_seconds: 0.5, errors: 0.01, ..Tolerance::default() };
+    assert_eq!(tolerance, wanted);
+    for bad in ["slower", "slower=20", "by=2", "faster=1%", "errors=NaN%", "rate=-1%", "missed=inf%"] {
+        assert!(bad.parse::<Tolerance>().is_err(), "{bad}");
+    }
+}
+
+#[test]
+fn a_guard_shows_the_worst_of_any_whole_window() {
+    let document = Document::of(&stopped());
+    let worst = |name: &str| document.guards.iter().find(|guard| guard.guard == name).unwrap().worst;
+    assert_eq!(worst("throttled"), Some(90.0 / 600.0));
+    assert_eq!(worst("missed"), Some(0.15));
+    let short = Report {
+        record: LoadRecord { timeline: stopped().record.timeline.split_off(17), ..stopped().record },
+        ..stopped()
+    };
+    assert!(
+        Document::of(&short).guards.iter().all(|guard| guard.worst.is_none()),
+        "three seconds are no window of five"
+    );
 }
 
 #[test]

@@ -141,9 +141,27 @@ pub(super) fn stages(document: &Document) -> String {
 /// What was not sent, and what to do about it; nothing where all was.
 fn write_missed(text: &mut String, document: &Document, paint: Paint<'_>) -> std::fmt::Result {
     for (headline, advice) in missed(document) {
-        writeln!(text, "\n{}\n  {advice}", paint(Colour::Red, &headline))?;
+        writeln!(text, "\n{}", paint(Colour::Red, &headline))?;
+        write_wrapped(text, &advice)?;
     }
     Ok(())
+}
+
+/// A paragraph, indented, in lines that are comfortable to read.
+fn write_wrapped(text: &mut String, paragraph: &str) -> std::fmt::Result {
+    const WIDTH: usize = 98;
+    let mut line = String::new();
+    for word in paragraph.split_whitespace() {
+        if !line.is_empty() && line.chars().count() + 1 + word.chars().count() > WIDTH {
+            writeln!(text, "  {line}")?;
+            line.clear();
+        }
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        line.push_str(word);
+    }
+    writeln!(text, "  {line}")
 }
 
 /// The kinds of missed arrivals, each with advice.

@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 const WIDTH: f64 = 1000.0;
 const HEIGHT: f64 = 300.0;
 const LEFT: f64 = 70.0;
-const RIGHT: f64 = 18.0;
+const RIGHT: f64 = 34.0;
 const TOP: f64 = 10.0;
 const BOTTOM: f64 = 44.0;
 
@@ -52,7 +52,8 @@ impl Axis {
     pub(super) fn linear(label: &str, most: f64, shown: fn(f64) -> String) -> Self {
         let most = if most.is_finite() && most > 0.0 { most } else { 1.0 };
         let step = round_step(most / 5.0);
-        let to = (most / step).ceil() * step;
+        // A line along the upper edge would read as one that was cut off.
+        let to = (most * 1.04 / step).ceil() * step;
         let mut ticks = Vec::new();
         // At most ten steps: `most` is five to ten of them.
         for at in 0..=10 {
@@ -64,24 +65,24 @@ impl Axis {
         Self { label: label.to_owned(), from: 0.0, to, log: false, ticks }
     }
 
-    /// From below `least` to above `most`, each tenfold as high as the last.
+    /// From the next 1, 2 or 5 below `least` to the next above `most`, each tenfold as high as the last.
     pub(super) fn logarithmic(label: &str, least: f64, most: f64, shown: fn(f64) -> String) -> Self {
         // Times and rates lie between 10^-6 and 10^9; the bounds keep the loop short whatever is given.
-        let exponent = |value: f64| value.clamp(1e-6, 1e9).log10();
-        let (from, to) = (exponent(least).floor(), exponent(most).ceil().max(exponent(least).floor() + 1.0));
-        let mut ticks = Vec::new();
-        let mut decade = from;
-        while decade <= to + 0.5 {
-            for factor in if to - from <= 2.0 { &[1.0, 2.0, 5.0][..] } else { &[1.0][..] } {
-                let value = factor * 10_f64.powf(decade);
-                if value <= 10_f64.powf(to) * 1.000_001 {
-                    ticks.push((value, shown(value)));
-                }
-            }
-            decade += 1.0;
+        let bounded = |value: f64| if value.is_finite() { value.clamp(1e-6, 1e9) } else { 1.0 };
+        let (least, most) = (bounded(least), bounded(most));
+        let mut round = Vec::new();
+        for exponent in -7..=10 {
+            let decade = 10_f64.powi(exponent);
+            round.extend([1.0, 2.0, 5.0].map(|factor| factor * decade));
         }
-        let label = format!("{label} (logarithmic)");
-        Self { label, from: 10_f64.powf(from), to: 10_f64.powf(to), log: true, ticks }
+        let from = round.iter().copied().rfind(|value| *value <= least * 0.999_999).unwrap_or(1e-7);
+        let to =
+            round.iter().copied().find(|value| *value >= most * 1.000_001 && *value > from).unwrap_or(1e10);
+        let within = |value: &f64| (from * 0.999_999..=to * 1.000_001).contains(value);
+        let whole_decades = to / from > 200.0;
+        let ticks = (0..).zip(&round).filter(|(at, value)| within(value) && (!whole_decades || at % 3 == 0));
+        let ticks = ticks.map(|(_, value)| (*value, shown(*value))).collect();
+        Self { label: format!("{label} (logarithmic)"), from, to, log: true, ticks }
     }
 
     /// The place of a value, from 0 to 1.
@@ -237,11 +238,14 @@ mod tests {
         let shown: fn(f64) -> String = |value| format!("{value}");
         let ticks =
             |axis: &Axis| axis.ticks.iter().map(|(_, label)| label.clone()).collect::<Vec<_>>().join(" ");
-        assert_eq!(ticks(&Axis::linear("", 20.0, shown)), "0 5 10 15 20");
+        assert_eq!(ticks(&Axis::linear("", 20.0, shown)), "0 5 10 15 20 25");
         assert_eq!(ticks(&Axis::linear("", 23.0, shown)), "0 5 10 15 20 25");
-        assert_eq!(ticks(&Axis::linear("", 0.0, shown)), "0 0.2 0.4 0.6000000000000001 0.8 1");
-        assert_eq!(ticks(&Axis::logarithmic("", 0.03, 0.9, shown)), "0.01 0.02 0.05 0.1 0.2 0.5 1");
-        assert_eq!(ticks(&Axis::logarithmic("", 0.001, 4.0, shown)), "0.001 0.01 0.1 1 10");
+        assert_eq!(
+            ticks(&Axis::linear("", 0.0, shown)),
+            "0 0.2 0.4 0.6000000000000001 0.8 1 1.2000000000000002"
+        );
+        assert_eq!(ticks(&Axis::logarithmic("", 30.0, 900.0, shown)), "20 50 100 200 500 1000");
+        assert_eq!(ticks(&Axis::logarithmic("", 3.0, 4_000.0, shown)), "10 100 1000");
         for odd in [f64::NAN, f64::INFINITY, -1.0] {
             assert!(Axis::linear("", odd, shown).ticks.len() <= 11);
             assert!(Axis::logarithmic("", odd, odd, shown).ticks.len() <= 60);

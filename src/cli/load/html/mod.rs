@@ -20,8 +20,7 @@ use std::fmt::{self, Write as _};
 const STYLE: &str = include_str!("page.css");
 
 /// What the page may load: its own style, known by its hash.
-const CONTENT_SECURITY_POLICY: &str =
-    "default-src 'none'; style-src 'sha256-6YtZPicCAxSLqOfpP0cYO7RFu39k4w8l+wLL3RpGROo='; base-uri 'none'; form-action 'none'";
+const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'sha256-OErRQTrcbDcDbkwKiAJhhz9fQb0HaT6IfqsaghhrHy4='; base-uri 'none'; form-action 'none'";
 
 /// The page.
 pub(in crate::cli) fn render(document: &Document) -> String {
@@ -116,6 +115,7 @@ fn write_tiles(html: &mut String, document: &Document) -> fmt::Result {
         ),
         ("Response p50", latency_or_unknown(response.p50_seconds), "from due".to_owned(), false),
         ("Response p99", latency_or_unknown(response.p99_seconds), "from due".to_owned(), false),
+        ("Response p99.9", latency_or_unknown(response.percentiles()[3].2), "from due".to_owned(), false),
         ("Response max", latency_or_unknown(response.max_seconds), "from due".to_owned(), false),
     ];
     html.push_str("<dl class=\"tiles\">");
@@ -189,7 +189,7 @@ fn write_latency(html: &mut String, document: &Document) -> fmt::Result {
     };
     row(html, "min", [response, service, late].map(|times| times.min_seconds))?;
     row(html, "mean", [response, service, late].map(|times| times.mean_seconds))?;
-    for (at, (name, _, _)) in all[0].1.iter().enumerate() {
+    for (at, (name, _, _)) in all[0].1.iter().enumerate().filter(|(_, (_, _, value))| value.is_some()) {
         row(html, name, [0, 1, 2].map(|of: usize| all[of].1.get(at).and_then(|(_, _, value)| *value)))?;
     }
     row(html, "max", [response, service, late].map(|times| times.max_seconds))?;

@@ -8,6 +8,9 @@ use crate::cli::load::measured::{Second, Times};
 /// Points over time at most; a longer run is drawn in groups of seconds.
 const POINTS: usize = 240;
 
+/// The end of the percentile axis, 99.999 %, as a place.
+const LAST: f64 = 5.0;
+
 /// Where the highest is this much above the lowest, a linear axis would show the highest only.
 const LOG_FROM: f64 = 30.0;
 
@@ -74,7 +77,7 @@ pub(super) fn percentiles(document: &Document) -> Option<Chart<'static>> {
     let from = place(50.0);
     let points = |times: &Times| -> Vec<(f64, Option<f64>)> {
         let curve = times.curve.iter().map(|(percentile, seconds)| (place(*percentile), Some(*seconds)));
-        curve.filter(|(x, _)| *x >= from - 1e-9).collect()
+        curve.filter(|(x, _)| (from - 1e-9..=LAST + 1e-9).contains(x)).collect()
     };
     let (of_response, of_service) = (points(response), points(service));
     let last = of_response.last()?.0;
@@ -86,7 +89,7 @@ pub(super) fn percentiles(document: &Document) -> Option<Chart<'static>> {
         .curve
         .iter()
         .zip(&service.curve)
-        .filter(|((percentile, _), _)| place(*percentile) >= from - 1e-9)
+        .filter(|((percentile, _), _)| (from - 1e-9..=LAST + 1e-9).contains(&place(*percentile)))
         .map(|((percentile, response), (_, service))| {
             let [response, service] = [response, service].map(|seconds| figures::latency(*seconds));
             (place(*percentile), format!("{percentile:.3}%\nresponse {response}\nservice {service}"))
