@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 
 const WIDTH: f64 = 1000.0;
 const HEIGHT: f64 = 300.0;
-const LEFT: f64 = 70.0;
+const LEFT: f64 = 84.0;
 const RIGHT: f64 = 34.0;
 const TOP: f64 = 10.0;
 const BOTTOM: f64 = 44.0;
@@ -119,7 +119,7 @@ impl Chart<'_> {
         let (id, title, description) = (escape(self.id), escape(self.title), escape(&self.description));
         write!(
             html,
-            "<svg class=\"plot\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-labelledby=\"{id}-title {id}-desc\">\
+            "<div class=\"scroll\"><svg class=\"plot\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-labelledby=\"{id}-title {id}-desc\">\
              <title id=\"{id}-title\">{title}</title><desc id=\"{id}-desc\">{description}</desc>"
         )?;
         self.write_axes(html)?;
@@ -127,7 +127,7 @@ impl Chart<'_> {
             self.write_line(html, line)?;
         }
         self.write_hits(html)?;
-        html.push_str("</svg>");
+        html.push_str("</svg></div>");
         Ok(())
     }
 

@@ -20,7 +20,7 @@ use std::fmt::{self, Write as _};
 const STYLE: &str = include_str!("page.css");
 
 /// What the page may load: its own style, known by its hash.
-const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'sha256-OErRQTrcbDcDbkwKiAJhhz9fQb0HaT6IfqsaghhrHy4='; base-uri 'none'; form-action 'none'";
+const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'sha256-wUEZG9GH6Ah1KsZSFupcj87dtnzbQ/wnEF9TszkgqPc='; base-uri 'none'; form-action 'none'";
 
 /// The page.
 pub(in crate::cli) fn render(document: &Document) -> String {
@@ -207,7 +207,7 @@ fn write_results(html: &mut String, document: &Document) -> fmt::Result {
         let class = if row.expected { "" } else { " class=\"bad\"" };
         write!(
             html,
-            "<tr{class}><td class=\"n\">{}<td class=\"n\">{}<td>{}<td>{}<td>{}<td>{}<td>{}</tr>",
+            "<tr{class}><td class=\"n\">{}<td class=\"n\">{}<td>{}<td>{}<td>{}<td>{}<td class=\"words\">{}</tr>",
             count(row.count),
             escape(&percent(row.count, judged)),
             code(row.code),

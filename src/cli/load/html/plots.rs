@@ -77,7 +77,9 @@ pub(super) fn percentiles(document: &Document) -> Option<Chart<'static>> {
     let from = place(50.0);
     let points = |times: &Times| -> Vec<(f64, Option<f64>)> {
         let curve = times.curve.iter().map(|(percentile, seconds)| (place(*percentile), Some(*seconds)));
-        curve.filter(|(x, _)| (from - 1e-9..=LAST + 1e-9).contains(x)).collect()
+        // The steps of the curve do not meet the median.
+        let median = times.p50_seconds.map(|seconds| (from, Some(seconds)));
+        median.into_iter().chain(curve.filter(|(x, _)| *x > from && *x <= LAST + 1e-9)).collect()
     };
     let (of_response, of_service) = (points(response), points(service));
     let last = of_response.last()?.0;
@@ -89,7 +91,7 @@ pub(super) fn percentiles(document: &Document) -> Option<Chart<'static>> {
         .curve
         .iter()
         .zip(&service.curve)
-        .filter(|((percentile, _), _)| (from - 1e-9..=LAST + 1e-9).contains(&place(*percentile)))
+        .filter(|((percentile, _), _)| (from..=LAST + 1e-9).contains(&place(*percentile)))
         .map(|((percentile, response), (_, service))| {
             let [response, service] = [response, service].map(|seconds| figures::latency(*seconds));
             (place(*percentile), format!("{percentile:.3}%\nresponse {response}\nservice {service}"))
