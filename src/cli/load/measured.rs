@@ -136,7 +136,7 @@ impl Second {
 
 impl SecondTimes {
     fn of(times: &LoadPercentiles) -> Self {
-        let known = |took: Duration| (times.count > 0).then(|| took.as_secs_f64());
+        let known = |took: Duration| (times.count > 0).then_some(took.as_secs_f64());
         Self {
             p50_seconds: known(times.p50),
             p90_seconds: known(times.p90),
@@ -173,11 +173,14 @@ pub(super) fn throttled(results: &[LoadResult]) -> u64 {
         .sum()
 }
 
+/// What a guard counts in a second, and of how much.
+type Counts = fn(&LoadSecond) -> (u64, u64);
+
 /// The guards that watched, each with the worst it saw.
 pub(super) fn guards(report: &Report) -> Vec<GuardRow> {
     let guards = &report.settings.guards;
     let window_seconds = guards.window.as_secs_f64();
-    let shares: [(Guard, Option<f64>, fn(&LoadSecond) -> (u64, u64)); 3] = [
+    let shares: [(Guard, Option<f64>, Counts); 3] = [
         (Guard::Errors, guards.errors, |second| (second.unexpected, second.ended)),
         (Guard::Throttled, guards.throttled, |second| (second.throttled, second.ended)),
         (Guard::Missed, guards.missed, |second| (second.missed, second.due)),
@@ -202,11 +205,7 @@ pub(super) fn guards(report: &Report) -> Vec<GuardRow> {
 }
 
 /// The worst share of any whole window. Entries of a long run may be of several seconds.
-fn worst_share(
-    timeline: &[LoadSecond],
-    window: Duration,
-    counts: fn(&LoadSecond) -> (u64, u64),
-) -> Option<f64> {
+fn worst_share(timeline: &[LoadSecond], window: Duration, counts: Counts) -> Option<f64> {
     let whole_from = |at: usize| {
         let (mut lasts, mut part, mut whole) = (Duration::ZERO, 0, 0);
         for second in timeline.iter().skip(at) {
@@ -259,7 +258,7 @@ pub(super) fn so_far(times: &Distribution) -> Option<Recent> {
 /// How near each guard is, over its window.
 pub(super) fn near(recorder: &LoadRecorder, guards: &Guards) -> Vec<Near> {
     let window = recorder.window(guards.window);
-    let p99 = (window.p99 > Duration::ZERO).then(|| window.p99.as_secs_f64());
+    let p99 = (window.p99 > Duration::ZERO).then_some(window.p99.as_secs_f64());
     [
         (Guard::Errors, share(window.unexpected, window.ended), guards.errors),
         (Guard::Throttled, share(window.throttled, window.ended), guards.throttled),

@@ -231,7 +231,6 @@ impl Drawer {
     /// For the process's stderr.
     pub(in crate::cli) fn on_stderr() -> Self {
         // A terminal that calls itself dumb knows no control sequences.
-        #[expect(clippy::disallowed_methods, reason = "a habit of terminals, not a setting of ours")]
         let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
         Self::new(std::io::stderr().is_terminal() && !dumb)
     }

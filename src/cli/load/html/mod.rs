@@ -53,9 +53,9 @@ fn write_page(html: &mut String, document: &Document) -> fmt::Result {
     write_timeline(html, document)?;
     write_guards(html, document)?;
     write_settings(html, document)?;
-    write!(
+    writeln!(
         html,
-        "<footer>Written by spokeprobe {}. This page runs no script and loads nothing.</footer></main></body></html>\n",
+        "<footer>Written by spokeprobe {}. This page runs no script and loads nothing.</footer></main></body></html>",
         escape(document.spokeprobe_version)
     )
 }
@@ -249,7 +249,7 @@ fn write_timeline(html: &mut String, document: &Document) -> fmt::Result {
             chart.write(html)?;
         }
         None => {
-            html.push_str("<p class=\"about\">Nothing was missed, and every attempt ended as expected.</p>")
+            html.push_str("<p class=\"about\">Nothing was missed, and every attempt ended as expected.</p>");
         }
     }
     html.push_str(
