@@ -386,6 +386,34 @@ fn a_guard_shows_the_worst_of_any_whole_window() {
 }
 
 #[test]
+fn progress_reads_a_running_load() {
+    use crate::domain::moment::Moment;
+    use crate::recording::examples::{recorder, seen};
+    let settings = settings();
+    let began = Moment::from_origin(Duration::ZERO);
+    let load = recorder().begin_load(&settings.name, began);
+    let at = |ms| Duration::from_millis(ms);
+    let idle = Progress::of(&load, &settings, at(300));
+    assert!(idle.response.is_none() && idle.service.is_none() && idle.rate_asked == 0.0);
+    load.due(4);
+    (0..4).for_each(|_| load.sent());
+    load.ended(&seen(Reason::None, Some(200), at(0), at(20)));
+    load.ended(&seen(Reason::None, Some(200), at(250), at(30)));
+    load.ended(&seen(Reason::Rate, Some(429), at(500), at(10)));
+    load.second_over(began + at(1_000), 4.0);
+    let running = Progress::of(&load, &settings, at(1_100));
+    assert_eq!((running.rate_asked, running.rate_reached), (4.0, 4.0));
+    assert_eq!((running.sent, running.in_flight, running.missed), (4, 1, 0));
+    assert_eq!(running.results.iter().map(|row| row.count).collect::<Vec<_>>(), [2, 1]);
+    let response = running.response.unwrap();
+    assert!((response.max_seconds.unwrap() - 0.03).abs() < 1e-4, "{response:?}");
+    // Sent 2 ms after due.
+    assert!((running.service.unwrap().max_seconds.unwrap() - 0.028).abs() < 1e-4);
+    let throttled = running.guards.iter().find(|near| near.guard == "throttled").unwrap();
+    assert_eq!((throttled.measured, throttled.allowed), (Some(1.0 / 3.0), 0.01));
+}
+
+#[test]
 fn the_schema_names_every_field_and_no_other() {
     let schema: Value =
         serde_json::from_str(&fs::read_to_string("docs/load-report.schema.json").unwrap()).unwrap();
