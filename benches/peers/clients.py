@@ -20,6 +20,8 @@ from server import Server
 
 # A server may take this share of its core; beyond, it is the server that is measured.
 SERVER_SHARE_AT_MOST = 0.8
+# At full speed either client or server is as busy as its core allows, or somebody else was there.
+BUSY_AT_LEAST = 0.85
 
 
 @dataclass(frozen=True)
@@ -55,20 +57,20 @@ class Sample:
 
     requests: int
     per_second: float
-    cpu_seconds: float
+    cpu_us_per_request: float
+    client_share: float
     server_share: float
     wrong: int
     details: dict
 
-    @property
-    def cpu_us_per_request(self) -> float:
-        return self.cpu_seconds / self.requests * 1e6
-
     def flaw(self, asked_per_second: float | None) -> str | None:
-        """Why the run says nothing of the client, if so."""
+        """Why the run says nothing of the client, if so; `None` is asked of one that goes as fast as it can."""
         if self.wrong:
             return f"{self.wrong} requests were not answered with 200"
         if asked_per_second is None:
+            if max(self.client_share, self.server_share) < BUSY_AT_LEAST:
+                had = f"it had {self.client_share:.0%} of its core, nginx {self.server_share:.0%}"
+                return f"others worked as well: {had}"
             return None
         if self.server_share >= SERVER_SHARE_AT_MOST:
             return f"nginx took {self.server_share:.0%} of its core"
@@ -101,13 +103,13 @@ class Client:
         except (ValueError, KeyError, TypeError, AttributeError, StopIteration) as error:
             words = (ended.stderr.strip() or ended.stdout.strip())[-300:]
             raise NotMeasured(f"{self.name} ended with {ended.status} ({error}): {words}") from error
-        # The server's share of the time in which it was really asked, without the client's beginning and end.
-        server_share = spent.cpu_seconds / told.seconds
+        # Shares are of the time in which requests were made, without the client's beginning and end.
         return Sample(
             told.requests,
             told.requests / told.seconds,
-            ended.cpu_seconds,
-            server_share,
+            ended.cpu_seconds / told.requests * 1e6,
+            ended.cpu_seconds / told.seconds,
+            spent.cpu_seconds / told.seconds,
             told.wrong,
             told.details,
         )
@@ -198,19 +200,19 @@ def spokeprobe(tool: Path) -> Client:
     return Client("spokeprobe", command, read, ENVIRONMENT)
 
 
-def saturate(tool: Path) -> Client:
+def saturate(tool: Path, name: str = "spokeprobe", *shape: str) -> Client:
     """The same attempts in a closed loop, as only the benchmark makes them."""
 
     def command(server: Server, _rate: float | None, seconds: float) -> list[str | Path]:
         config = configuration(server.folder, server.port, server.ca_file, [probe("steady")])
-        shape = ["--workers", str(CONNECTIONS), "--for-seconds", f"{seconds:g}"]
-        return [tool, "--config", config, *shape, "--json"]
+        length = ["--workers", str(CONNECTIONS), "--for-seconds", f"{seconds:g}"]
+        return [tool, "--config", config, *length, *shape, "--json"]
 
     def read(ended: Ended) -> Told:
         said = json.loads(ended.stdout)
         return Told(said["expected"], said["seconds"], said["attempts"] - said["expected"], said)
 
-    return Client("spokeprobe", command, read, ENVIRONMENT)
+    return Client(name, command, read, ENVIRONMENT)
 
 
 def request_bytes(client: Client, server: Server, cores: Cores) -> int:

@@ -7,7 +7,7 @@ import re
 import statistics
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import agents
 from clients import Client, NotMeasured, Sample, Tools
@@ -30,10 +30,12 @@ class Effort:
     low_rate_seconds: float
     fresh_seconds: float
     saturating_seconds: float
+    # Whether a round on a busy machine is worse than none.
+    is_strict: bool
 
 
-FULL = Effort(5, 30, 10, 20, 30, 6)
-QUICK = Effort(1, 3, 2, 4, 4, 2)
+FULL = Effort(5, 30, 10, 20, 30, 6, is_strict=True)
+QUICK = Effort(1, 3, 2, 4, 4, 2, is_strict=False)
 
 
 @dataclass(frozen=True)
@@ -51,63 +53,69 @@ class Bench:
             print(f"{name}: round {n} of {self.effort.rounds} (load average {load_average()})", file=sys.stderr)
             measure()
 
-    def clients_at_full_speed(self) -> list[Client]:
-        tools = self.tools
-        made = [
-            tools.wrk and wrk(tools.wrk, self.libraries),
-            tools.hey and hey(tools.hey),
-            tools.oha and oha(tools.oha, signed=False),
-            tools.oha and oha(tools.oha, signed=True),
-            tools.saturate and saturate(tools.saturate),
-        ]
-        return [client for client in made if client]
+
+@dataclass
+class Rounds:
+    """Rounds in which each client has its turn. One flawed run makes its whole round invalid."""
+
+    every: list[dict[str, Sample]] = field(default_factory=list)
+    valid: list[dict[str, Sample]] = field(default_factory=list)
+    flaws: list[str] = field(default_factory=list)
+
+    def measure(self, bench: Bench, clients: list[Client], rate: float | None, seconds: float) -> None:
+        samples: dict[str, Sample] = {}
+        flaws = []
+        for client in clients:
+            sample = client.measure(bench.server, bench.cores.client, rate, seconds)
+            samples[client.name] = sample
+            if flaw := sample.flaw(rate):
+                flaws.append(f"{client.name}: {flaw}")
+        self.every.append(samples)
+        self.flaws += flaws
+        has_answers = all(sample.wrong == 0 for sample in samples.values())
+        if not flaws or (has_answers and not bench.effort.is_strict):
+            self.valid.append(samples)
+
+    def of(self, name: str, value: Callable[[Sample], float]) -> list[float]:
+        """One value of one client in each valid round."""
+        return [value(samples[name]) for samples in self.valid]
+
+    def note(self, name: str) -> str:
+        flaws = f" ({'; '.join(self.flaws)})" if self.flaws else ""
+        return f"{name}: {len(self.valid)} of {len(self.every)} rounds valid{flaws}"
 
 
 def fixed_rate(bench: Bench) -> list[Row]:
     """The cost of a request at a rate that all can keep, and the rate that was kept."""
+    seconds = bench.effort.fixed_rate_seconds
     signed = Row("CPU per signed attempt, classified and recorded, against `oha` signed", "≤ 0.6 ×")
     unsigned = Row("the same against `oha` unsigned", "≤ 1.0 ×")
-    reached = Row(f"rate reached at {RATE:,}/s asked, over {bench.effort.fixed_rate_seconds:.0f} s", "100 % ± 0.1 %")
+    reached = Row(f"rate reached at {RATE:,}/s asked, over {seconds:.0f} s", "100 % ± 0.1 %")
     rows = [signed, unsigned, reached]
-    ours = spokeprobe(bench.tools.spokeprobe)
-    peers = [oha(bench.tools.oha, signed=True), oha(bench.tools.oha, signed=False)] if bench.tools.oha else []
-    valid: list[dict[str, Sample]] = []
-    all_ours: list[Sample] = []
-    flaws: list[str] = []
-
-    def one_round() -> None:
-        samples = {}
-        for client in [ours, *peers]:
-            sample = client.measure(bench.server, bench.cores.client, RATE, bench.effort.fixed_rate_seconds)
-            if client is ours:
-                all_ours.append(sample)
-            samples[client.name] = sample
-            if flaw := sample.flaw(RATE):
-                flaws.append(f"{client.name}: {flaw}")
-        if not any(sample.flaw(RATE) for sample in samples.values()):
-            valid.append(samples)
-
-    attempt(rows, lambda: bench.rounds("CPU per request", one_round))
-    if all_ours:
-        rate_reached(reached, all_ours, bench.effort.fixed_rate_seconds)
-    share = f"{len(valid)} of {bench.effort.rounds} rounds valid" + (f" ({'; '.join(flaws)})" if flaws else "")
-    signed.notes.append(f"CPU per request: {share}")
-    if not valid:
+    clients = [spokeprobe(bench.tools.spokeprobe)]
+    if bench.tools.oha:
+        clients += [oha(bench.tools.oha, signed=True), oha(bench.tools.oha, signed=False)]
+    rounds = Rounds()
+    name = "CPU per request"
+    attempt(rows, lambda: bench.rounds(name, lambda: rounds.measure(bench, clients, RATE, seconds)))
+    if rounds.every:
+        rate_reached(reached, [samples["spokeprobe"] for samples in rounds.every], seconds)
+        signed.notes.append(rounds.note(name))
+    if not rounds.valid:
         for row in (signed, unsigned):
             row.ours = row.ours or "no valid round"
         return rows
-    own = [samples[ours.name] for samples in valid]
-    for row, name, goal in ((signed, "oha signed", 0.6), (unsigned, "oha unsigned", 1.0)):
-        cost = [sample.cpu_us_per_request for sample in own]
-        row.ours = spread(cost, " µs")
-        if not peers:
+    ours = rounds.of("spokeprobe", lambda sample: sample.cpu_us_per_request)
+    for row, peer, goal in ((signed, "oha signed", 0.6), (unsigned, "oha unsigned", 1.0)):
+        row.ours = spread(ours, " µs")
+        if not bench.tools.oha:
             row.peers = "oha is missing"
             continue
-        theirs = [samples[name].cpu_us_per_request for samples in valid]
-        quotients = ratios(cost, theirs)
-        row.peers, row.ratio = f"{name} {spread(theirs, ' µs')}", spread(quotients, " ×")
+        theirs = rounds.of(peer, lambda sample: sample.cpu_us_per_request)
+        quotients = ratios(ours, theirs)
+        row.peers, row.ratio = f"{peer} {spread(theirs, ' µs')}", spread(quotients, " ×")
         row.met = statistics.median(quotients) <= goal
-    shares = [sample.server_share for samples in valid for sample in samples.values()]
+    shares = [sample.server_share for samples in rounds.valid for sample in samples.values()]
     signed.notes.append(f"nginx took {min(shares):.0%} to {max(shares):.0%} of its core at {RATE:,}/s")
     return rows
 
@@ -214,35 +222,42 @@ def fresh(bench: Bench) -> list[Row]:
 
 def saturating(bench: Bench) -> list[Row]:
     """As many requests as 64 workers can make, one after the other each."""
+    tools = bench.tools
     row = Row("saturating throughput, 64 closed-loop workers on one core", "≥ 1.3 × `oha` signed")
-    clients = bench.clients_at_full_speed()
-    seen: dict[str, list[Sample]] = {client.name: [] for client in clients}
-
-    def one_round() -> None:
-        for client in clients:
-            sample = client.measure(bench.server, bench.cores.client, None, bench.effort.saturating_seconds)
-            if flaw := sample.flaw(None):
-                raise NotMeasured(f"{client.name}: {flaw}")
-            seen[client.name].append(sample)
-
-    attempt([row], lambda: bench.rounds("saturating", one_round))
-    done = {name: samples for name, samples in seen.items() if len(samples) == bench.effort.rounds}
-    rates = {name: [sample.per_second for sample in samples] for name, samples in done.items()}
-    row.peers = ", ".join(f"{name} {spread(values, '/s')}" for name, values in rates.items() if name != "spokeprobe")
-    for name in ("wrk", "hey", "oha"):
-        if getattr(bench.tools, name) is None:
-            row.peers += f"{', ' if row.peers else ''}{name} is missing"
-    for name, samples in done.items():
-        share = statistics.median(sample.server_share for sample in samples)
-        cost = statistics.median(sample.cpu_us_per_request for sample in samples)
-        bound = "; the server's limit, not its own" if share > 0.95 else ""
-        row.notes.append(f"{name} at full speed: {number(cost)} µs of CPU per request, nginx {share:.0%} busy{bound}")
-    if "spokeprobe" not in rates:
-        row.ours = row.ours or "the benchmark program is missing"
+    made = [
+        tools.wrk and wrk(tools.wrk, bench.libraries),
+        tools.hey and hey(tools.hey),
+        tools.oha and oha(tools.oha, signed=False),
+        tools.oha and oha(tools.oha, signed=True),
+        tools.saturate and saturate(tools.saturate),
+        tools.saturate and saturate(tools.saturate, "spokeprobe signing each anew", "--sign-each"),
+        tools.saturate and saturate(tools.saturate, "spokeprobe over reqwest", "--over", "reqwest"),
+    ]
+    clients = [client for client in made if client]
+    rounds = Rounds()
+    seconds = bench.effort.saturating_seconds
+    attempt([row], lambda: bench.rounds("saturating", lambda: rounds.measure(bench, clients, None, seconds)))
+    row.peers = ", ".join(f"{name} is missing" for name in ("wrk", "hey", "oha") if getattr(tools, name) is None)
+    if rounds.every:
+        row.notes.append(rounds.note("saturating"))
+    if not rounds.valid:
+        row.ours = row.ours or "no valid round"
         return [row]
-    row.ours = spread(rates["spokeprobe"], "/s")
-    if "oha signed" in rates:
-        quotients = ratios(rates["spokeprobe"], rates["oha signed"])
+    for client in clients:
+        rates = spread(rounds.of(client.name, lambda sample: sample.per_second), "/s")
+        share = statistics.median(rounds.of(client.name, lambda sample: sample.server_share))
+        cost = spread(rounds.of(client.name, lambda sample: sample.cpu_us_per_request), " µs")
+        bound = "; the server's limit, not its own" if share > 0.95 else ""
+        row.notes.append(f"{client.name} at full speed: {rates}, CPU per request {cost}, nginx {share:.0%} busy{bound}")
+        if not client.name.startswith("spokeprobe"):
+            row.peers += f"{', ' if row.peers else ''}{client.name} {rates}"
+    if tools.saturate is None:
+        row.ours = "the benchmark program is missing"
+        return [row]
+    ours = rounds.of("spokeprobe", lambda sample: sample.per_second)
+    row.ours = spread(ours, "/s")
+    if tools.oha:
+        quotients = ratios(ours, rounds.of("oha signed", lambda sample: sample.per_second))
         row.ratio, row.met = spread(quotients, " ×"), statistics.median(quotients) >= 1.3
     return [row]
 

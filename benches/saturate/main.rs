@@ -6,8 +6,11 @@
 //! signature, transport, classification, recording.
 //!
 //! ```text
-//! saturate --config FILE [--workers 64] [--for-seconds 5] [--json]
+//! saturate --config FILE [--workers 64] [--for-seconds 5] [--over direct|reqwest] [--sign-each] [--json]
 //! ```
+//!
+//! `--over reqwest` sends as health probes do instead of over load's own connections, and `--sign-each` reuses no
+//! signature: what the two are worth is told beside the figure.
 
 #![allow(
     clippy::unwrap_used,
@@ -23,9 +26,10 @@ use spokeprobe::credentials::Store;
 use spokeprobe::domain::identity::Signer;
 use spokeprobe::plan::Plan;
 use spokeprobe::recording::{LoadRecord, LoadRecorder, Recorder};
-use spokeprobe::seams::{self, Clock};
+use spokeprobe::seams::{self, Clock, Transport};
 use spokeprobe::signing::SigningScope;
 use spokeprobe::sources;
+use spokeprobe::transport::HttpTransport;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,13 +40,15 @@ struct Arguments {
     config: String,
     workers: usize,
     lasts: Duration,
+    over_reqwest: bool,
+    sign_each: bool,
     json: bool,
 }
 
 impl Arguments {
     /// `None` when there is no configuration: `cargo test --all-targets` comes so.
     fn read(given: impl Iterator<Item = String>) -> Result<Option<Self>, String> {
-        let (mut config, mut json) = (None, false);
+        let (mut config, mut json, mut over_reqwest, mut sign_each) = (None, false, false, false);
         let (mut workers, mut lasts) = (64, Duration::from_secs(5));
         let mut given = given;
         while let Some(flag) = given.next() {
@@ -54,13 +60,21 @@ impl Arguments {
                     let seconds: f64 = value()?.parse().map_err(|_| "--for-seconds: a number is wanted")?;
                     lasts = Duration::try_from_secs_f64(seconds).map_err(|problem| problem.to_string())?;
                 }
+                "--over" => {
+                    over_reqwest = match value()?.as_str() {
+                        "direct" => false,
+                        "reqwest" => true,
+                        _ => return Err("--over: direct or reqwest is wanted".to_owned()),
+                    }
+                }
+                "--sign-each" => sign_each = true,
                 "--json" => json = true,
                 // Cargo says so to every benchmark.
                 "--bench" => {}
                 unknown => return Err(format!("unknown argument {unknown}")),
             }
         }
-        Ok(config.map(|config| Self { config, workers, lasts, json }))
+        Ok(config.map(|config| Self { config, workers, lasts, over_reqwest, sign_each, json }))
     }
 }
 
@@ -91,8 +105,7 @@ fn main() -> ExitCode {
     };
     // As the program's own: a thread for each core it may use.
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
-    let Measured { record, seconds } =
-        runtime.block_on(closed_loop(&loaded.plan, arguments.workers, arguments.lasts));
+    let Measured { record, seconds } = runtime.block_on(closed_loop(&loaded.plan, &arguments));
     let expected: u64 = record.results.iter().map(|result| result.expected).sum();
     if arguments.json {
         let ms = |quantile| record.service.quantile(quantile).as_secs_f64();
@@ -132,8 +145,14 @@ impl Worker {
     }
 }
 
-async fn closed_loop(plan: &Plan, workers: usize, lasts: Duration) -> Measured {
+async fn closed_loop(plan: &Plan, arguments: &Arguments) -> Measured {
     let Seams { clock, wait, sessions, transport } = Seams::real(&plan.settings).expect("a trust store");
+    let transport: Arc<dyn Transport> = if arguments.over_reqwest {
+        transport
+    } else {
+        let http = HttpTransport::new(&plan.settings.transport, Arc::clone(&clock));
+        Arc::new(http.expect("a trust store").direct())
+    };
     let target = Arc::clone(plan.targets.first().expect("a probe"));
     let recorder = Arc::new(Recorder::new(&plan.settings.recording));
     let (store, mut known_signers) = Store::new(
@@ -153,13 +172,14 @@ async fn closed_loop(plan: &Plan, workers: usize, lasts: Duration) -> Measured {
         known_signers.recv().await.expect("a session");
     }
     let prepared = PreparedTarget::new(Arc::clone(&target), &plan.settings.endpoint, &store, None);
-    let prepared = Arc::new(prepared.expect("an addressed target"));
+    let prepared = prepared.expect("an addressed target");
+    let prepared = Arc::new(if arguments.sign_each { prepared.signing_each_anew() } else { prepared });
     let scope = SigningScope::execute_api(plan.settings.endpoint.region.clone());
     let attempter = Arc::new(Attempter::new(transport, Arc::clone(&clock), scope));
     let name = "saturate".parse().expect("a name");
     let began = clock.now();
     let recorder = recorder.begin_load(&name, began);
-    let workers: Vec<_> = (0..workers)
+    let workers: Vec<_> = (0..arguments.workers)
         .map(|_| Worker {
             attempter: Arc::clone(&attempter),
             clock: Arc::clone(&clock),
@@ -168,7 +188,7 @@ async fn closed_loop(plan: &Plan, workers: usize, lasts: Duration) -> Measured {
         })
         .map(|worker| seams::spawn("worker", worker.work(over.clone())))
         .collect();
-    wait.until(began + lasts).await;
+    wait.until(began + arguments.lasts).await;
     over.cancel();
     for worker in workers {
         worker.await.expect("no worker panicked");

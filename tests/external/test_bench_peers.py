@@ -105,8 +105,19 @@ def test_a_round_that_says_nothing_is_not_counted(
     per_second: float, server_share: float, wrong: int, flaw: str | None
 ) -> None:
     """A busy server, another rate than asked and wrong answers make a round invalid."""
-    sample = clients.Sample(1, per_second, 0.1, server_share, wrong, {})
+    sample = clients.Sample(1, per_second, 20.0, 0.2, server_share, wrong, {})
     assert sample.flaw(10_000) == flaw
+
+
+def test_full_speed_is_judged_only_on_a_quiet_machine() -> None:
+    """At full speed client or server must have had its core for itself; then a busy server is no flaw."""
+
+    def flaw(client_share: float, server_share: float) -> str | None:
+        return clients.Sample(1, 30_000.0, 20.0, client_share, server_share, 0, {}).flaw(None)
+
+    assert flaw(0.95, 0.3) is None
+    assert flaw(0.5, 0.97) is None
+    assert flaw(0.5, 0.3) == "others worked as well: it had 50% of its core, nginx 30%"
 
 
 def test_a_row_tells_median_and_extremes() -> None:
