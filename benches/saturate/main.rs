@@ -46,11 +46,15 @@ struct Arguments {
 }
 
 impl Arguments {
-    /// `None` when there is no configuration: `cargo test --all-targets` comes so.
-    fn read(given: impl Iterator<Item = String>) -> Result<Option<Self>, String> {
+    /// `None` when there is no configuration: `cargo test --all-targets` and `cargo bench` come so, with words that
+    /// are meant for others.
+    fn read(given: &[String]) -> Result<Option<Self>, String> {
+        if !given.iter().any(|argument| argument == "--config") {
+            return Ok(None);
+        }
         let (mut config, mut json, mut over_reqwest, mut sign_each) = (None, false, false, false);
         let (mut workers, mut lasts) = (64, Duration::from_secs(5));
-        let mut given = given;
+        let mut given = given.iter().cloned();
         while let Some(flag) = given.next() {
             let mut value = || given.next().ok_or(format!("{flag} needs a value"));
             match flag.as_str() {
@@ -69,8 +73,6 @@ impl Arguments {
                 }
                 "--sign-each" => sign_each = true,
                 "--json" => json = true,
-                // Cargo says so to every benchmark.
-                "--bench" => {}
                 unknown => return Err(format!("unknown argument {unknown}")),
             }
         }
@@ -85,7 +87,7 @@ struct Measured {
 }
 
 fn main() -> ExitCode {
-    let arguments = match Arguments::read(std::env::args().skip(1)) {
+    let arguments = match Arguments::read(&std::env::args().skip(1).collect::<Vec<_>>()) {
         Ok(Some(arguments)) => arguments,
         Ok(None) => {
             eprintln!("saturate: run me by scripts/bench-peers");
@@ -98,8 +100,8 @@ fn main() -> ExitCode {
     };
     let loaded = match sources::load_plan(&arguments.config, &|_| None) {
         Ok(loaded) => loaded,
-        Err(problem) => {
-            eprintln!("saturate: {problem:?}");
+        Err(problems) => {
+            problems.iter().for_each(|problem| eprintln!("saturate: {problem}"));
             return ExitCode::from(2);
         }
     };
