@@ -148,9 +148,10 @@ impl Worker {
 }
 
 async fn closed_loop(plan: &Plan, arguments: &Arguments) -> Measured {
-    let Seams { clock, wait, sessions, transport } = Seams::real(&plan.settings).expect("a trust store");
+    let seams = Seams::real(&plan.settings).expect("a trust store");
+    let (clock, wait) = (seams.clock, seams.wait);
     let transport: Arc<dyn Transport> = if arguments.over_reqwest {
-        transport
+        seams.transport
     } else {
         let http = HttpTransport::new(&plan.settings.transport, Arc::clone(&clock));
         Arc::new(http.expect("a trust store").direct())
@@ -160,7 +161,7 @@ async fn closed_loop(plan: &Plan, arguments: &Arguments) -> Measured {
     let (store, mut known_signers) = Store::new(
         &plan.roles,
         target.signer == Signer::Hub,
-        sessions,
+        seams.sessions,
         Arc::clone(&clock),
         Arc::clone(&wait),
         Arc::clone(&recorder),
