@@ -42,7 +42,7 @@ pub(crate) static API: Section = Section {
             "max_rate",
             Shape::Rate,
             "50/s",
-            "Opts in to load: the highest rate that `rate` may ask for.",
+            "Opts in to load: the highest rate that `rate` and runs of load may ask for.",
         ),
         Key::optional("probes", Shape::List(&Shape::Section(&probe::PROBE)), "", "What is asked of the api."),
     ],
@@ -79,12 +79,9 @@ pub(crate) fn read(value: &Value<'_>, around: &Surroundings<'_>) -> Option<Api> 
     if let (Some(addressing), Some(api)) = (addressing, &api) {
         check_addressing(&fields, addressing, api, around);
     }
-    let max_rate = fields.get("max_rate").and_then(|v| v.rate());
-    let rules = probe::Rules {
-        // A rate that could not be read has its own problem, and must not cause another at each probe.
-        max_rate: if fields.has("max_rate") { max_rate.or(Some(f64::INFINITY)) } else { None },
-        addressing: addressing.unwrap_or_default(),
-    };
+    // A rate that could not be read has its own problem, and must not cause another at each probe and load.
+    let max_rate = fields.get("max_rate").map(|v| v.rate().unwrap_or(f64::INFINITY));
+    let rules = probe::Rules { max_rate, addressing: addressing.unwrap_or_default() };
     let probes = fields.get("probes").and_then(|v| v.named_items("probe")).unwrap_or_default();
     let probes: Vec<Probe> = probes.iter().filter_map(|item| probe::read(item, &rules, around)).collect();
     refuse_repeated(value, probes.iter().map(|probe| (&probe.name, &probe.place)), "probe");

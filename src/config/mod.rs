@@ -13,6 +13,8 @@ mod hub;
 mod include;
 mod isolation;
 mod keys;
+mod load;
+mod loads;
 pub mod path;
 mod probe;
 mod reader;
@@ -31,6 +33,8 @@ pub use defaults::{Defaults, Limits};
 pub use hub::{Endpoint, Hub, Organization};
 pub use include::Include;
 pub use isolation::Isolation;
+pub use load::LoadRules;
+pub use loads::{Load, LoadProblem, ProbeSpec, arrivals, probe_of, read_load};
 pub use probe::Probe;
 pub use reader::Place;
 pub use request::{METHODS, is_reserved_header, request_line};
@@ -69,6 +73,8 @@ pub(crate) static MAIN: Section = Section {
             "Tries the role of every spoke at the apis of every other spoke.",
         ),
         Key::optional("spokes", Shape::List(&Shape::Section(&spoke::SPOKE)), "", "The spokes."),
+        Key::optional("load", Shape::Section(&load::LOAD), "", "What all runs of load share."),
+        Key::optional("loads", Shape::List(&Shape::Section(&loads::LOAD)), "", "Runs of load."),
         Key::optional(
             "include",
             Shape::List(&Shape::Either(&shapes::GLOB, &Shape::Section(&include::BOUND))),
@@ -76,7 +82,7 @@ pub(crate) static MAIN: Section = Section {
             "Further files with spokes, relative to this one.",
         ),
     ],
-    later: &["loads", "load", "members"],
+    later: &["members"],
 };
 
 /// A file as a tree with places.
@@ -154,9 +160,13 @@ pub struct Config {
     pub included_files: Vec<String>,
     /// Whether and how roles are tried at foreign apis.
     pub isolation: Option<Isolation>,
+    /// What all runs of load share.
+    pub load: LoadRules,
+    /// Runs of load.
+    pub loads: Vec<Load>,
     /// Included files that were left out, with their problems.
     pub include_failures: Vec<IncludeFailure>,
-    /// Probes that were left out because they need a spoke of a file that was left out.
+    /// Probes and loads that were left out because they need what is in a file that was left out.
     pub left_out: Vec<LeftOut>,
     /// The main document as a whole.
     pub place: Place,
@@ -171,13 +181,13 @@ pub struct IncludeFailure {
     pub problems: Vec<Problem>,
 }
 
-/// A probe that was left out.
+/// A probe or a load that was left out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LeftOut {
     /// Its path.
     pub path: String,
-    /// The spoke it needs.
-    pub spoke: Name,
+    /// What it needs, such as "the spoke `orders`".
+    pub needs: String,
 }
 
 /// What a document names outside itself. Problems are not reported here: `read` meets them again.
@@ -247,11 +257,14 @@ pub fn read(documents: &Documents, environment: Environment<'_>) -> Result<Confi
     refuse_unknown_spokes(&mut accepted, &names, &mut include_failures);
     let from_includes = accepted.iter().flatten().map(|spoke| spoke.name.to_string());
     names.extend(from_includes.collect::<Vec<_>>());
-    let left_out = check_main_spokes(&context, &mut spokes, &names, !include_failures.is_empty());
+    let mut left_out = check_main_spokes(&context, &mut spokes, &names, !include_failures.is_empty());
     if include_failures.is_empty() {
         isolation::refuse_unknown(&context, main.isolation.as_ref(), &names);
     }
     spokes.extend(accepted.into_iter().flatten());
+    let mut loads = main.loads;
+    let written = loads::raw_probes(&documents.main.tree);
+    left_out.extend(loads::check(&context, &mut loads, &spokes, &written, !include_failures.is_empty()));
 
     let place = Value::root(&context, &documents.main.tree).place();
     let mut problems = sorted(context.into_problems());
@@ -264,6 +277,8 @@ pub fn read(documents: &Documents, environment: Environment<'_>) -> Result<Confi
             spokes,
             included_files: documents.included.iter().map(|included| included.file.clone()).collect(),
             isolation: main.isolation,
+            load: main.load,
+            loads,
             include_failures,
             left_out,
             place,
@@ -284,6 +299,8 @@ struct Main {
     limits: Limits,
     spokes: Vec<Spoke>,
     isolation: Option<Isolation>,
+    load: LoadRules,
+    loads: Vec<Load>,
 }
 
 fn read_main(context: &Context<'_>, document: &Document, files: FileReader<'_>) -> Main {
@@ -296,6 +313,9 @@ fn read_main(context: &Context<'_>, document: &Document, files: FileReader<'_>) 
     let defaults = get("defaults").and_then(|v| defaults::read(&v)).unwrap_or_default();
     let limits = get("limits").and_then(|v| defaults::read_limits(&v)).unwrap_or_default();
     let isolation = get("isolation").and_then(|v| isolation::read(&v));
+    let load = get("load").and_then(|v| load::read(&v)).unwrap_or_default();
+    let loads = get("loads").map(|v| loads::read_all(&v)).unwrap_or_default();
+    surroundings::refuse_repeated(&root, loads.iter().map(|load| (&load.name, &load.place)), "load");
     if let Some(include) = get("include") {
         // `sources` has followed them; here only the problems count.
         drop(include::read(&include));
@@ -310,7 +330,7 @@ fn read_main(context: &Context<'_>, document: &Document, files: FileReader<'_>) 
     let spokes = get("spokes").map(|v| spoke::read_all(&v, &around)).unwrap_or_default();
     surroundings::refuse_repeated(&root, spokes.iter().map(|spoke| (&spoke.name, &spoke.place)), "spoke");
     let buckets = buckets.unwrap_or_else(|| DEFAULT_BUCKETS.to_vec());
-    Main { hub, web, buckets, defaults, limits, spokes, isolation }
+    Main { hub, web, buckets, defaults, limits, spokes, isolation, load, loads }
 }
 
 fn read_included(
@@ -374,7 +394,8 @@ fn check_main_spokes(
     for api in spokes.iter_mut().flat_map(|spoke| &mut spoke.apis) {
         api.probes.retain(|probe| match &probe.identity {
             Identity::OtherSpoke(name) if !names.contains(name.as_str()) => {
-                left_out.push(LeftOut { path: probe.place.path.clone(), spoke: name.clone() });
+                let needs = format!("the spoke `{name}`");
+                left_out.push(LeftOut { path: probe.place.path.clone(), needs });
                 false
             }
             _ => true,

@@ -57,3 +57,11 @@ pub(crate) const GLOB: Shape = Shape::text("a path or a pattern such as spokes.d
 pub(crate) const SESSION_DURATION: Shape = Shape::Duration("15m", "12h");
 pub(crate) const EVERY: Shape = Shape::Duration("1s", "24h");
 pub(crate) const TIMEOUT: Shape = Shape::Duration("100ms", "5m");
+pub(crate) const PROBE_PATH: Shape = Shape::form(
+    "^[a-z0-9][a-z0-9-]{0,62}/[a-z0-9][a-z0-9-]{0,62}/[a-z0-9][a-z0-9-]{0,62}$",
+    "a probe of the configuration as SPOKE/API/PROBE, such as payments/hoot/hello",
+);
+pub(crate) const TIME_OF_DAY: Shape =
+    Shape::form("^([01][0-9]|2[0-3]):[0-5][0-9]$", "a time of day in UTC from \"00:00\" to \"23:59\"");
+pub(crate) const STOP_FILE: Shape =
+    Shape::form("^/.", "an absolute path, such as /run/spokeprobe/stop-loads");

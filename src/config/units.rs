@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 /// The highest rate that can be asked for, per second; what one agent can do ends long before.
-pub const MAX_RATE_PER_SECOND: f64 = 10_000.0;
+pub const MAX_RATE_PER_SECOND: f64 = 20_000.0;
 /// The lowest rate: one a minute; anything slower is a matter of `every`.
 pub const MIN_RATE_PER_SECOND: f64 = 1.0 / 60.0;
 /// What a rate looks like.
-pub const RATE_WANTED: &str = "a rate from 1/m to 10000/s, such as 20/s or 300/m";
+pub const RATE_WANTED: &str = "a rate from 1/m to 20000/s, such as 20/s or 300/m";
 
 /// Reads a duration: digits and one unit of `ms`, `s`, `m`, `h`.
 #[must_use]
@@ -28,16 +28,21 @@ pub fn duration(text: &str) -> Option<Duration> {
 /// Reads a rate, as attempts per second.
 #[must_use]
 pub fn rate(text: &str) -> Option<f64> {
+    // The smallest rate is a sixtieth, which has no exact form.
+    any_rate(text).filter(|rate| *rate > MIN_RATE_PER_SECOND - 1e-9 && *rate <= MAX_RATE_PER_SECOND)
+}
+
+/// Reads a rate of any size, zero too.
+#[must_use]
+pub fn any_rate(text: &str) -> Option<f64> {
     let (number, unit) = text.split_once('/')?;
     let plain = number.bytes().all(|b| b.is_ascii_digit() || b == b'.') && !number.is_empty();
     let number: f64 = if plain { number.parse().ok()? } else { return None };
-    let per_second = match unit {
-        "s" => number,
-        "m" => number / 60.0,
-        _ => return None,
-    };
-    // The smallest rate is a sixtieth, which has no exact form.
-    (per_second > MIN_RATE_PER_SECOND - 1e-9 && per_second <= MAX_RATE_PER_SECOND).then_some(per_second)
+    match unit {
+        "s" => Some(number),
+        "m" => Some(number / 60.0),
+        _ => None,
+    }
 }
 
 /// A rate for people: whole seconds where they fit, minutes below one a second.
@@ -97,7 +102,7 @@ mod tests {
         assert_eq!(rate("0.5/s"), Some(0.5));
         assert!(rate("1/m").is_some());
         for bad in
-            ["", "20", "/s", "20/h", "-1/s", "0/s", "1e9/s", "inf/s", "NaN/s", "10001/s", "0.9/m", "1.2.3/s"]
+            ["", "20", "/s", "20/h", "-1/s", "0/s", "1e9/s", "inf/s", "NaN/s", "20001/s", "0.9/m", "1.2.3/s"]
         {
             assert_eq!(rate(bad), None, "{bad}");
         }

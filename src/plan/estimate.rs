@@ -1,5 +1,6 @@
 //! What a plan asks of others: requests, sessions, series, money.
 
+use crate::config::arrivals;
 use crate::domain::account::AccountId;
 use crate::domain::target::Target;
 use crate::endpoint;
@@ -12,6 +13,7 @@ use std::time::Duration;
 
 /// A month of 30 days, as prices are usually compared.
 const SECONDS_PER_MONTH: f64 = 2_592_000.0;
+const DAYS_PER_MONTH: f64 = 30.0;
 /// What a small signed request and its answer weigh on the wire, both directions, TLS included.
 const BYTES_PER_REQUEST: f64 = 10_000.0;
 /// PrivateLink data processing, US list price per GB of the first petabyte.
@@ -32,7 +34,8 @@ pub struct SeriesCount {
     pub worst: usize,
 }
 
-/// What a plan asks of others, when all is as expected.
+/// What a plan asks of others, when all is as expected. Runs of load are in the money, where they are scheduled,
+/// and not in the rates.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Estimate {
     /// Requests a second, all together, those of isolation included.
@@ -84,6 +87,9 @@ pub fn estimate(plan: &Plan) -> Estimate {
     let charged = per_second(
         &mut plan.targets.iter().map(AsRef::as_ref).filter(|target| !target.expectation.is_guard()),
     );
+    // A run by command is for who gives it to know.
+    let scheduled = plan.loads.iter().filter(|run| run.at.is_some());
+    let by_schedule: f64 = scheduled.map(|run| arrivals(&run.profile)).sum::<f64>() * DAYS_PER_MONTH;
     Estimate {
         requests_per_second: total,
         requests_per_second_by_account: by_account,
@@ -91,8 +97,8 @@ pub fn estimate(plan: &Plan) -> Estimate {
         time_series: time_series(plan),
         sts_calls_per_hour: sts_calls_per_hour(plan),
         monthly_cost: MonthlyCost {
-            api_calls_usd: price_of_calls(charged * SECONDS_PER_MONTH),
-            data_usd: total * SECONDS_PER_MONTH * BYTES_PER_REQUEST / 1e9 * USD_PER_GB,
+            api_calls_usd: price_of_calls(charged * SECONDS_PER_MONTH + by_schedule),
+            data_usd: (total * SECONDS_PER_MONTH + by_schedule) * BYTES_PER_REQUEST / 1e9 * USD_PER_GB,
         },
     }
 }

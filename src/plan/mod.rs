@@ -1,10 +1,11 @@
 //! From the configuration to what runs: targets, roles, limits, warnings. Pure.
 //!
-//! `targets` resolves probes, `warnings` says what is probably not meant, `estimate` what it will cost,
+//! `targets` resolves probes, `loads` the runs of load, `warnings` says what is probably not meant, `estimate` what it will cost,
 //! `report` shows all of it as text and JSON. `app` runs the result.
 
 mod estimate;
 mod isolation;
+mod loads;
 pub mod report;
 mod targets;
 #[cfg(test)]
@@ -13,6 +14,7 @@ mod warnings;
 
 pub use estimate::{Estimate, MonthlyCost, SeriesCount, estimate};
 pub use isolation::IsolationEstimate;
+pub use loads::{load_settings, of_run as load_warnings, percent_text, time_text};
 
 use crate::config::Config;
 use crate::domain::credentials::RoleInUse;
@@ -23,7 +25,9 @@ use crate::{credentials, diagnosis, endpoint, recording, transport, web};
 use ipnet::IpNet;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// All that the agent needs to run; building one touches neither network nor clock.
 #[derive(Debug, Clone)]
@@ -36,6 +40,10 @@ pub struct Plan {
     pub spokes: Vec<SpokeInfo>,
     /// Which roles are tried at which foreign apis.
     pub isolation: Option<crate::isolation::Settings>,
+    /// The runs of load, scheduled or by command.
+    pub loads: Vec<Arc<crate::load::Settings>>,
+    /// What all of them share.
+    pub load_rules: LoadRules,
     /// The ceilings.
     pub limits: Limits,
     /// Settings of the components.
@@ -85,6 +93,15 @@ pub struct Limits {
     pub in_flight_per_account: usize,
 }
 
+/// What all runs of load share.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LoadRules {
+    /// While this file exists, every run is stopped and none begins.
+    pub stop_file: Option<PathBuf>,
+    /// How long after a run that was stopped none begins.
+    pub cool_down: Duration,
+}
+
 /// Something that is allowed but probably not meant; ends with what to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Warning {
@@ -97,7 +114,8 @@ pub struct Warning {
 /// Resolves a configuration into what runs.
 ///
 /// # Errors
-/// When there is no target at all, the steady rate of the targets exceeds a ceiling, or isolation has no room.
+/// When there is no target at all, the steady rate of the targets exceeds a ceiling, isolation has no room, or a
+/// run of load exceeds a ceiling.
 pub fn plan(config: &Config) -> Result<Plan, Vec<Problem>> {
     let targets = targets::resolve(config);
     let problems = targets::problems(config, &targets);
@@ -105,12 +123,15 @@ pub fn plan(config: &Config) -> Result<Plan, Vec<Problem>> {
         return Err(problems);
     }
     let isolation = isolation::resolve(config, &targets)?;
+    let loads = loads::resolve(config, &targets, &loads::Steady::of(&targets, isolation.as_ref()))?;
     let callers = isolation.iter().flat_map(|isolation| &isolation.callers).map(|caller| &caller.session);
     let limits = &config.limits;
     let mut plan = Plan {
         roles: targets::roles(config, &targets, callers),
         spokes: targets::spokes(config),
         isolation,
+        loads,
+        load_rules: LoadRules { stop_file: config.load.stop_file.clone(), cool_down: config.load.cool_down },
         limits: Limits {
             requests_per_second: limits.requests_per_second,
             requests_per_second_per_account: limits.requests_per_second_per_account,
@@ -124,6 +145,8 @@ pub fn plan(config: &Config) -> Result<Plan, Vec<Problem>> {
     };
     plan.warnings = warnings::warnings(config, &plan);
     plan.warnings.extend(isolation::warnings(config, &plan));
+    let quota = warnings::account_quota(&config.hub.region);
+    plan.warnings.extend(loads::warnings(config, &plan, quota));
     Ok(plan)
 }
 

@@ -1,11 +1,15 @@
 //! A plan for people and for programs: what `spokeprobe plan` prints.
 
 use crate::config::IncludeFailure;
+use crate::config::arrivals;
 use crate::config::units::{duration_text, rate_text};
 use crate::domain::account::AccountId;
 use crate::domain::expectation::{Expectation, ExpectedRefusal};
+use crate::domain::region::Region;
 use crate::domain::target::{Cadence, Target};
-use crate::plan::{Estimate, Plan, Warning};
+use crate::load;
+use crate::plan::warnings::account_quota;
+use crate::plan::{Estimate, Plan, Warning, percent_text, time_text};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -21,6 +25,8 @@ pub struct Report {
     /// The roles tried at foreign apis, where they are.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub isolation: Option<IsolationView>,
+    /// The runs of load, scheduled or by command; the rates above are without them.
+    pub loads: Vec<LoadView>,
     /// Time series of a scrape in which every target is as expected.
     pub time_series: usize,
     /// The same with eight results per target.
@@ -90,6 +96,27 @@ pub struct IsolationView {
     pub requests_per_second: RatesView,
 }
 
+/// A run of load.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct LoadView {
+    /// Its name.
+    pub name: String,
+    /// The probe that it drives, as `SPOKE/API/PROBE`.
+    pub probe: String,
+    /// The account of the api.
+    pub account: String,
+    /// When it begins each day in UTC, as `HH:MM`; null where it begins by command only.
+    pub at: Option<String>,
+    /// How long its stages last.
+    pub duration_seconds: f64,
+    /// The highest rate.
+    pub peak_per_second: f64,
+    /// Requests in all, if nothing stops it.
+    pub requests: f64,
+    /// The highest rate as a share of what the account may be asked in the region, from 0 to 1.
+    pub share_of_quota: f64,
+}
+
 /// A session.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct RoleView {
@@ -152,6 +179,7 @@ pub fn report(plan: &Plan, estimate: &Estimate, failures: &[IncludeFailure], war
                 &isolation.requests_per_second_by_account,
             ),
         }),
+        loads: plan.loads.iter().map(|run| load_view(run, &plan.settings.endpoint.region)).collect(),
         time_series: estimate.time_series.expected,
         time_series_worst: estimate.time_series.worst,
         roles: plan
@@ -209,6 +237,20 @@ fn target_view(target: &Target) -> TargetView {
     }
 }
 
+fn load_view(run: &load::Settings, region: &Region) -> LoadView {
+    let peak = run.profile.peak();
+    LoadView {
+        name: run.name.to_string(),
+        probe: run.target.id.to_string(),
+        account: run.target.account.to_string(),
+        at: run.at.map(time_text),
+        duration_seconds: run.profile.lasts().as_secs_f64(),
+        peak_per_second: rounded(peak),
+        requests: arrivals(&run.profile).round(),
+        share_of_quota: rounded(peak / account_quota(region)),
+    }
+}
+
 /// What is expected, short. Texts to be found in a body are named, not shown: they may be from the environment.
 fn expectation_text(expectation: &Expectation) -> String {
     let mut parts = Vec::new();
@@ -256,6 +298,19 @@ impl Report {
                 isolation.pairs,
                 slow_rate_text(isolation.requests_per_second.total),
                 duration_text(Duration::from_secs_f64(isolation.round_seconds.round())),
+            ));
+        }
+        for (nth, load) in self.loads.iter().enumerate() {
+            line(format_args!(
+                "{:<17}{}: {} up to {}, {:.0} requests in {}, {}; {} of the account's quota",
+                if nth == 0 { "loads" } else { "" },
+                load.name,
+                load.probe,
+                rate_text(load.peak_per_second),
+                load.requests,
+                duration_text(Duration::from_secs_f64(load.duration_seconds)),
+                load.at.as_ref().map_or("by command".to_owned(), |at| format!("daily at {at} UTC")),
+                percent_text(load.share_of_quota),
             ));
         }
         line(format_args!(

@@ -159,3 +159,115 @@ fn the_report_reads_alike_as_text_and_json() {
     assert!(text.contains("denied by vpc_endpoint_policy"), "{text}");
     assert!(text.lines().all(|line| line.trim_end() == line), "{text}");
 }
+
+/// A hub with one api of two probes, and these loads.
+fn with_loads(loads: &str) -> Config {
+    config(&format!(
+        "hub: {{region: af-south-1, endpoint: {{id: vpce-0a1b2c3d, zones: {{afs1-az1: 10.0.0.1}}}}}}\n\
+         limits: {{requests_per_second: 1000, requests_per_second_per_account: 600}}\n\
+         spokes:\n- name: a\n  account: '111122223333'\n  apis:\n  - name: x\n    id: a1b2c3d4e5\n    stage: s\n    \
+         max_rate: 1000/s\n    probes:\n    - {{name: p, request: GET /, per_zone: true}}\n    \
+         - {{name: w, request: POST /}}\nloads:\n{loads}"
+    ))
+}
+
+#[test]
+fn a_run_of_load_goes_to_the_name_of_the_endpoint_and_has_all_it_needs() {
+    let config = with_loads(
+        "- {name: nightly, probe: a/x/p, stages: [{to: 20/s, for: 1m}, {hold: 5m}], at: '02:00', guards: {errors: off}}\n",
+    );
+    let plan = plan(&config).unwrap();
+    let run = &plan.loads[0];
+    assert_eq!(run.target.id.to_string(), "a/x/p", "no zone");
+    assert_eq!(plan.targets[0].id.to_string(), "a/x/p@afs1-az1");
+    assert_eq!((run.in_flight, run.reuse_signatures), (100, true));
+    assert_eq!(run.guards.errors, None);
+    assert_eq!(plan.load_rules.cool_down, Duration::from_secs(600));
+    let report = report::report(&plan, &estimate(&plan), &[], &plan.warnings);
+    let load = serde_json::to_value(&report.loads[0]).unwrap();
+    assert_eq!(
+        load,
+        serde_json::json!({
+            "name": "nightly", "probe": "a/x/p", "account": "111122223333", "at": "02:00",
+            "duration_seconds": 360.0, "peak_per_second": 20.0, "requests": 6600.0, "share_of_quota": 0.008,
+        })
+    );
+    let line =
+        "nightly: a/x/p up to 20/s, 6600 requests in 6m, daily at 02:00 UTC; 0.8% of the account's quota";
+    assert!(report.text().contains(line), "{}", report.text());
+    assert_eq!(plan.warnings, []);
+}
+
+#[test]
+fn a_run_that_is_probably_not_meant_is_warned_of() {
+    let warned = |loads: &str| -> Vec<String> {
+        let plan = plan(&with_loads(loads)).unwrap();
+        plan.warnings.iter().map(|warning| format!("{}: {}", warning.path, warning.message)).collect()
+    };
+    for (loads, wanted) in [
+        (
+            "- {name: n, probe: a/x/p, stages: [{at: 300/s, for: 1m}]}\n",
+            "loads.n: a peak of 300/s is 12% of the quota",
+        ),
+        (
+            "- {name: n, probe: a/x/w, stages: [{at: 2/s, for: 1m}]}\n",
+            "loads.n: POST / may change something, and the run \
+          repeats it about 120 times",
+        ),
+        (
+            "- {name: n, probe: a/x/p, stages: [{at: 2/s, for: 1m}], guards: {errors: off, throttled: off, missed: off}}\n",
+            "loads.n: every guard is off",
+        ),
+        (
+            "- {name: n, probe: a/x/p, stages: [{at: 2/s, for: 24h}], at: '02:00'}\n",
+            "loads.n: it lasts 24h, so after",
+        ),
+        (
+            "- {name: n, probe: a/x/p, stages: [{at: 240/s, for: 5m}, {at: 350/s, for: 1s}], at: '23:58'}\n\
+             - {name: m, probe: a/x/p, stages: [{at: 300/s, for: 1m}], at: '00:01'}\n",
+            "loads.n: it runs at the same time as `m`, and their peaks together exceed \
+             `limits.requests_per_second_per_account`",
+        ),
+    ] {
+        assert!(
+            warned(loads).iter().any(|warning| warning.starts_with(wanted)),
+            "{wanted}: {:#?}",
+            warned(loads)
+        );
+    }
+    let apart = "- {name: n, probe: a/x/p, stages: [{at: 240/s, for: 1m}], at: '23:58'}\n\
+                 - {name: m, probe: a/x/p, stages: [{at: 240/s, for: 1m}], at: '00:01'}\n";
+    assert_eq!(warned(apart), Vec::<String>::new());
+}
+
+#[test]
+fn only_runs_by_schedule_cost_money_each_month() {
+    let cost = |at: &str| {
+        let plan = plan(&with_loads(&format!(
+            "- {{name: n, probe: a/x/p, stages: [{{at: 100/s, for: 1h}}]{at}}}\n"
+        )))
+        .unwrap();
+        estimate(&plan).monthly_cost.api_calls_usd
+    };
+    // 360,000 calls a day.
+    assert!((cost(", at: '02:00'") - cost("") - 360_000.0 * 30.0 * 3.5 / 1e6).abs() < 1e-6);
+}
+
+#[test]
+fn isolation_takes_its_part_of_the_ceilings_before_a_run_does() {
+    let text = "hub: {region: eu-west-1, endpoint: {id: vpce-0a1b2c3d}}\n\
+                isolation: {period: 1m}\n\
+                limits: {requests_per_second_per_account: 10}\nspokes:\n\
+                - {name: a, account: '111122223333', apis: [{name: x, id: a1b2c3d4e5, stage: s, max_rate: 10/s, \
+                probes: [{name: p, request: GET /, every: 1h}]}]}\n\
+                - {name: b, account: '222233334444', apis: [{name: x, id: b1b2c3d4e5, stage: s, probes: [{name: p, \
+                request: GET /, every: 1h}]}]}\n\
+                loads: [{name: n, probe: a/x/p, stages: [{at: RATE, for: 1m}]}]\n";
+    assert!(plan(&config(&text.replace("RATE", "9.9/s"))).is_ok());
+    let problems = plan(&config(&text.replace("RATE", "9.99/s"))).unwrap_err();
+    assert!(
+        problems[0].to_string().contains("loads.n.stages[0]: found ceilings exceeded"),
+        "{}",
+        problems[0]
+    );
+}

@@ -23,9 +23,8 @@ pub(super) fn warnings(config: &Config, plan: &Plan) -> Vec<Warning> {
     let mut warn = |path: String, message: String| warnings.push(Warning { path, message });
     for left_out in &config.left_out {
         let message = format!(
-            "left out, because the spoke `{}` is not known while an included file is left out; \
-             mend that file",
-            left_out.spoke
+            "left out, because {} is not known while an included file is left out; mend that file",
+            left_out.needs
         );
         warn(left_out.path.clone(), message);
     }
@@ -93,7 +92,7 @@ fn of_target(target: &Target, siblings: &[&Target], warn: &mut impl FnMut(String
 ///
 /// Source: API Gateway developer guide, quotas. Newer editions name more regions with the smaller value;
 /// which ones is UNCONFIRMED, so only the two that are certain are here.
-fn account_quota(region: &Region) -> f64 {
+pub(super) fn account_quota(region: &Region) -> f64 {
     match region.as_str() {
         "af-south-1" | "eu-south-1" => 2_500.0,
         _ => 10_000.0,
