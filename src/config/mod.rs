@@ -34,7 +34,7 @@ pub use hub::{Endpoint, Hub, Organization};
 pub use include::Include;
 pub use isolation::Isolation;
 pub use load::LoadRules;
-pub use loads::{Load, LoadProblem, ProbeSpec, arrivals, probe_of, read_load};
+pub use loads::{Load, LoadProblem, ProbeSpec, probe_of, read_load};
 pub use probe::Probe;
 pub use reader::Place;
 pub use request::{METHODS, is_reserved_header, request_line};

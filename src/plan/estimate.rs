@@ -1,12 +1,11 @@
 //! What a plan asks of others: requests, sessions, series, money.
 
-use crate::config::arrivals;
 use crate::domain::account::AccountId;
 use crate::domain::target::Target;
 use crate::endpoint;
-use crate::plan::Plan;
 use crate::plan::isolation::{self, IsolationEstimate};
 use crate::plan::targets::rates_by_account;
+use crate::plan::{Plan, arrivals};
 use crate::recording::Recorded;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -89,7 +88,7 @@ pub fn estimate(plan: &Plan) -> Estimate {
     );
     // A run by command is for who gives it to know.
     let scheduled = plan.loads.iter().filter(|run| run.at.is_some());
-    let by_schedule: f64 = scheduled.map(|run| arrivals(&run.profile)).sum::<f64>() * DAYS_PER_MONTH;
+    let by_schedule: f64 = scheduled.map(|run| arrivals(run)).sum::<f64>() * DAYS_PER_MONTH;
     Estimate {
         requests_per_second: total,
         requests_per_second_by_account: by_account,

@@ -3,7 +3,7 @@
 //! What all health probes and isolation ask steadily is taken from the ceilings first: a run adds to it.
 
 use crate::config::units::{duration_text, rate_text};
-use crate::config::{Config, Load, arrivals, probe_of};
+use crate::config::{Config, Load, probe_of};
 use crate::domain::account::AccountId;
 use crate::domain::target::{Target, TargetId};
 use crate::load::{Guards, Settings};
@@ -199,7 +199,7 @@ pub fn of_run(run: &Settings, quota: f64, warn: &mut impl FnMut(String)) {
             "{method} {} may change something, and the run repeats it about {:.0} times; make sure that the backend \
              bears that",
             run.target.request.path(),
-            arrivals(&run.profile)
+            arrivals(run)
         ));
     }
     let Guards { errors, throttled, p99, missed, .. } = run.guards;
@@ -246,6 +246,12 @@ fn overlaps(config: &Config, plan: &Plan) -> Vec<Warning> {
 fn meet((one, one_lasts): (Duration, Duration), (other, other_lasts): (Duration, Duration)) -> bool {
     let after = |from: Duration, to: Duration| if to >= from { to - from } else { to + DAY - from };
     after(one, other) < one_lasts || after(other, one) < other_lasts
+}
+
+/// How many requests a run makes in all, if nothing stops it; a random one about as many.
+#[must_use]
+pub fn arrivals(run: &Settings) -> f64 {
+    run.profile.expected_arrivals(Duration::ZERO, run.profile.lasts())
 }
 
 /// A time of day, `HH:MM`.

@@ -1,7 +1,6 @@
 //! A plan for people and for programs: what `spokeprobe plan` prints.
 
 use crate::config::IncludeFailure;
-use crate::config::arrivals;
 use crate::config::units::{duration_text, rate_text};
 use crate::domain::account::AccountId;
 use crate::domain::expectation::{Expectation, ExpectedRefusal};
@@ -9,7 +8,7 @@ use crate::domain::region::Region;
 use crate::domain::target::{Cadence, Target};
 use crate::load;
 use crate::plan::warnings::account_quota;
-use crate::plan::{Estimate, Plan, Warning, percent_text, time_text};
+use crate::plan::{Estimate, Plan, Warning, arrivals, percent_text, time_text};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -246,7 +245,7 @@ fn load_view(run: &load::Settings, region: &Region) -> LoadView {
         at: run.at.map(time_text),
         duration_seconds: run.profile.lasts().as_secs_f64(),
         peak_per_second: rounded(peak),
-        requests: arrivals(&run.profile).round(),
+        requests: arrivals(run).round(),
         share_of_quota: rounded(peak / account_quota(region)),
     }
 }

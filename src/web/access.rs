@@ -1,8 +1,8 @@
-//! Who may read page and status, and the headers that every answer carries.
+//! Who may read page and status, who may give commands, and the headers that every answer carries.
 
 use crate::web::StatusAccess;
 use axum::extract::{Request, State};
-use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use std::net::{IpAddr, SocketAddr};
@@ -25,6 +25,17 @@ const CLOSED: &str = "Closed: this listener can be reached from outside, and sta
 /// Says why a foreign name is refused.
 const FOREIGN_NAME: &str = "Closed: asked for by a name that is not this machine's own (DNS rebinding works \
                             like that).\nUse localhost or 127.0.0.1, or set web.status: open.\n";
+
+/// Says why a command is refused, and what is needed.
+const NOT_LOCAL: &str = "Refused: commands are taken from this machine only.\nUse a shell there, such as curl -X \
+                         POST http://127.0.0.1:10403/-/loads/stop, or send the process SIGUSR1.\n";
+
+/// Says why a browser's command is refused.
+const FOREIGN_ORIGIN: &str = "Refused: this command comes from a page of another site.\n";
+
+/// The other end of a connection.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Peer(pub(super) IpAddr);
 
 /// Who may read page and status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,6 +74,39 @@ pub(super) async fn guard(State(access): State<Access>, request: Request, next: 
         Some(text) if guarded && reads => (StatusCode::FORBIDDEN, text).into_response(),
         _ => next.run(request).await,
     }
+}
+
+/// Lets a command through from this machine only, and not from a browser in which some other site's page gave it:
+/// such a page can send any form to 127.0.0.1, and needs no answer to do harm.
+pub(super) async fn command(request: Request, next: Next) -> Response {
+    // Without a peer there is nobody to trust.
+    let local = request.extensions().get::<Peer>().is_some_and(|peer| peer.0.to_canonical().is_loopback());
+    let refusal = if !local {
+        NOT_LOCAL
+    } else if !asked_by_local_name(&request) {
+        FOREIGN_NAME
+    } else if is_foreign(request.headers()) {
+        FOREIGN_ORIGIN
+    } else {
+        return next.run(request).await;
+    };
+    (StatusCode::FORBIDDEN, refusal).into_response()
+}
+
+/// Whether a browser says that a page of elsewhere asks (Fetch standard: `Origin`; Fetch Metadata:
+/// `Sec-Fetch-Site`). `same-site` is elsewhere too: another port of localhost is of the same site. `Origin: null`
+/// is a sandbox or a file, so nobody that can be named.
+fn is_foreign(headers: &HeaderMap) -> bool {
+    let own = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let of_own = |origin: &HeaderValue| {
+        let origin = origin.to_str().unwrap_or_default();
+        let host = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
+        host.is_some_and(|host| !host.is_empty() && host.eq_ignore_ascii_case(own))
+    };
+    let by_page = headers.get_all(header::ORIGIN).iter().any(|origin| !of_own(origin));
+    let sites = headers.get_all("sec-fetch-site").iter();
+    let by_site = sites.into_iter().any(|site| site != "same-origin" && site != "none");
+    by_page || by_site
 }
 
 /// Puts the security headers on every answer.
@@ -109,6 +153,47 @@ mod tests {
         ] {
             assert!(!is_local_name(foreign), "{foreign}");
         }
+    }
+
+    #[test]
+    fn a_page_of_elsewhere_is_foreign_and_so_is_one_of_nowhere() {
+        let foreign = |headers: &[(&'static str, &'static str)]| {
+            let headers = headers.iter().map(|(name, value)| {
+                (header::HeaderName::from_static(name), HeaderValue::from_static(value))
+            });
+            is_foreign(
+                &headers.chain([(header::HOST, HeaderValue::from_static("localhost:10403"))]).collect(),
+            )
+        };
+        for own in [
+            &[][..],
+            &[("origin", "http://localhost:10403")],
+            &[("origin", "https://LOCALHOST:10403"), ("sec-fetch-site", "same-origin")],
+            &[("sec-fetch-site", "none")],
+        ] {
+            assert!(!foreign(own), "{own:?}");
+        }
+        for other in [
+            &[("origin", "null")][..],
+            &[("origin", "")],
+            &[("origin", "http://")],
+            &[("origin", "http://localhost:3000")],
+            &[("origin", "http://localhost")],
+            &[("origin", "http://localhost:10403.evil.example")],
+            &[("origin", "file://localhost:10403")],
+            &[("sec-fetch-site", "cross-site")],
+            &[("sec-fetch-site", "same-site")],
+            &[("sec-fetch-site", "")],
+            &[("origin", "http://localhost:10403"), ("sec-fetch-site", "cross-site")],
+        ] {
+            assert!(foreign(other), "{other:?}");
+        }
+        let mut both = HeaderMap::new();
+        both.append(header::HOST, HeaderValue::from_static("localhost"));
+        both.append(header::ORIGIN, HeaderValue::from_static("http://localhost"));
+        assert!(!is_foreign(&both));
+        both.append(header::ORIGIN, HeaderValue::from_static("http://evil.example"));
+        assert!(is_foreign(&both), "a second origin counts too");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The agent's own HTTP server: metrics, health, status.
 //!
-//! It only reads: from `recording`, from `Readiness`, and nothing it serves makes the agent send anything.
+//! It reads from `recording` and `Readiness`; the one thing it does is to stop loads, by a function that it is
+//! given. Nothing it serves makes the agent send anything.
 //! `server` holds the limits on who may connect and how long, `access` says who may read what, `routes`
 //! joins the answers made by `status` (JSON) and `page` (HTML).
 //!
@@ -63,6 +64,8 @@ pub struct State {
     pub now: Arc<dyn Fn() -> SystemTime + Send + Sync>,
     /// When the agent started.
     pub started_at: SystemTime,
+    /// Stops all runs of load, and tells how many there were.
+    pub stop_loads: Arc<dyn Fn() -> usize + Send + Sync>,
 }
 
 impl fmt::Debug for State {

@@ -6,9 +6,9 @@ use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract;
 use axum::http::{StatusCode, header};
-use axum::middleware::{from_fn_with_state, map_response};
+use axum::middleware::{from_fn, from_fn_with_state, map_response};
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,6 +36,7 @@ pub(super) fn router(state: State, listen: SocketAddr, status: StatusAccess) -> 
         .route("/api/v1/status", get(status_json))
         .route("/-/healthy", get(healthy))
         .route("/-/ready", get(ready))
+        .route("/-/loads/stop", post(stop_loads).route_layer(from_fn(access::command)))
         .fallback(|| async { (StatusCode::NOT_FOUND, "not found\n") })
         .method_not_allowed_fallback(|| async { (StatusCode::METHOD_NOT_ALLOWED, "method not allowed\n") })
         .layer(from_fn_with_state(Access::of(listen, status), access::guard))
@@ -54,6 +55,13 @@ async fn ready(extract::State(served): extract::State<Served>) -> Response {
         return "ready\n".into_response();
     }
     (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {}\n", missing.join("; "))).into_response()
+}
+
+/// The kill switch. It answers at once: a run ramps down and drains by itself.
+async fn stop_loads(extract::State(served): extract::State<Served>) -> String {
+    let stopped = (served.state.stop_loads)();
+    tracing::warn!(stopped, "loads are stopped, asked for over HTTP");
+    format!("stopped {stopped} {}\n", if stopped == 1 { "load" } else { "loads" })
 }
 
 async fn metrics(extract::State(served): extract::State<Served>) -> Response {

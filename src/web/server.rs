@@ -3,6 +3,7 @@
 //! axum's own server has no limit on connections, heads or slow peers, so hyper is driven here. Every span
 //! is on tokio's timer.
 
+use crate::web::access::Peer;
 use crate::web::response_deadline::ResponseDeadline;
 use crate::web::{Settings, State, StatusAccess, routes};
 use hyper::server::conn::http1;
@@ -120,7 +121,8 @@ pub async fn serve(listener: Listener, state: State, shutdown: CancellationToken
             // Without a seat the connection is closed at once: waiting for one would keep others waiting.
             Ok((stream, peer)) => {
                 if let Some(seat) = seats.take(peer.ip()) {
-                    let (app, shutdown) = (app.clone(), shutdown.clone());
+                    let app = app.clone().layer(axum::Extension(Peer(peer.ip())));
+                    let shutdown = shutdown.clone();
                     connections.spawn(async move {
                         connection(stream, app, shutdown).await;
                         drop(seat);

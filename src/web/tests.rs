@@ -4,6 +4,7 @@ use super::*;
 use crate::domain::outcome::Reason;
 use crate::recording::examples::{attempt, guard, recorder, role, seen, spoke, target, wall};
 use crate::recording::{IncludeStatus, Refusal};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -17,6 +18,8 @@ struct Agent {
     address: SocketAddr,
     readiness: Readiness,
     recorder: Arc<Recorder>,
+    /// How often loads were stopped.
+    stops: Arc<AtomicUsize>,
     shutdown: CancellationToken,
     serving: tokio::task::JoinHandle<()>,
 }
@@ -39,15 +42,20 @@ async fn agent(listen: &str, status: StatusAccess) -> Agent {
     recorder.add_target(&Arc::new(guard("payments/hoot/refused")));
     let listener = bind(&Settings { listen: listen.parse().unwrap(), status }).await.unwrap();
     let (readiness, shutdown) = (Readiness::new(), CancellationToken::new());
+    let stops = Arc::new(AtomicUsize::new(0));
     let state = State {
         recorder: Arc::clone(&recorder),
         readiness: readiness.clone(),
         now: Arc::new(|| wall(SECOND * 10)),
         started_at: wall(Duration::ZERO),
+        stop_loads: {
+            let stops = Arc::clone(&stops);
+            Arc::new(move || stops.fetch_add(1, Ordering::Relaxed) + 1)
+        },
     };
     let address = SocketAddr::from(([127, 0, 0, 1], listener.address().port()));
     let serving = tokio::spawn(serve(listener, state, shutdown.clone()));
-    Agent { address, readiness, recorder, shutdown, serving }
+    Agent { address, readiness, recorder, stops, shutdown, serving }
 }
 
 /// Sends raw bytes and reads until the server closes.
@@ -84,9 +92,7 @@ async fn every_path_answers_reads_and_nothing_else_on_a_loopback_listener() {
         let (code, answer) = ask(&agent, "HEAD", path, "localhost").await;
         assert!(code == 200 && answer.ends_with("\r\n\r\n"), "{answer}");
     }
-    for (method, path) in
-        [("GET", "/x"), ("POST", "/-/reload"), ("POST", "/-/loads/stop"), ("GET", "/api/v1/x")]
-    {
+    for (method, path) in [("GET", "/x"), ("POST", "/-/reload"), ("POST", "/-/loads"), ("GET", "/api/v1/x")] {
         assert_eq!(ask(&agent, method, path, "localhost").await.0, 404, "{method} {path}");
     }
 }
@@ -262,4 +268,44 @@ async fn shutdown_ends_idle_connections_and_the_server() {
     let mut rest = Vec::new();
     idle.read_to_end(&mut rest).await.unwrap();
     assert!(TcpStream::connect(address).await.is_err(), "nobody listens any more");
+}
+
+/// The address of this machine that is not loopback, if it has one; nothing is sent to find it.
+fn outer_address() -> Option<std::net::IpAddr> {
+    let socket = std::net::UdpSocket::bind("0.0.0.0:0").ok()?;
+    socket.connect("192.0.2.1:9").ok()?;
+    Some(socket.local_addr().ok()?.ip()).filter(|address| !address.is_loopback() && !address.is_unspecified())
+}
+
+#[tokio::test]
+async fn loads_are_stopped_from_this_machine_only_and_by_no_foreign_page() {
+    let agent = agent("0.0.0.0:0", StatusAccess::Auto).await;
+    let stop = async |address: SocketAddr, headers: &str| {
+        let request =
+            format!("POST /-/loads/stop HTTP/1.1\r\nConnection: close\r\nContent-Length: 0\r\n{headers}\r\n");
+        raw(address, &request).await
+    };
+    let answer = stop(agent.address, "Host: localhost:1\r\n").await;
+    assert!(answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("\r\n\r\nstopped 1 load\n"), "{answer}");
+    let own = "Host: 127.0.0.1:1\r\nOrigin: http://127.0.0.1:1\r\nSec-Fetch-Site: same-origin\r\n";
+    assert!(stop(agent.address, own).await.ends_with("stopped 2 loads\n"));
+    for foreign in [
+        "Host: localhost:1\r\nOrigin: null\r\n",
+        "Host: localhost:1\r\nOrigin: http://evil.example\r\n",
+        "Host: localhost:1\r\nSec-Fetch-Site: cross-site\r\n",
+        // The name of a page that was made to resolve to this machine.
+        "Host: evil.example\r\nOrigin: http://evil.example\r\n",
+    ] {
+        let answer = stop(agent.address, foreign).await;
+        assert!(answer.starts_with("HTTP/1.1 403 "), "{foreign}: {answer}");
+    }
+    if let Some(ip) = outer_address() {
+        let answer = stop(SocketAddr::new(ip, agent.address.port()), "Host: localhost:1\r\n").await;
+        assert!(answer.starts_with("HTTP/1.1 403 ") && answer.contains("SIGUSR1"), "{answer}");
+    }
+    assert_eq!(agent.stops.load(Ordering::Relaxed), 2);
+    for method in ["GET", "HEAD", "PUT", "DELETE", "OPTIONS"] {
+        assert_eq!(ask(&agent, method, "/-/loads/stop", "localhost").await.0, 405, "{method}");
+    }
+    assert_eq!(agent.stops.load(Ordering::Relaxed), 2);
 }

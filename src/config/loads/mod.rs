@@ -11,7 +11,6 @@ mod tests;
 
 pub use reference::{LoadProblem, ProbeSpec};
 pub(crate) use reference::{check, raw_probes};
-pub use stages::arrivals;
 
 use crate::config::environment::Allowed;
 use crate::config::keys::{Key, Section, Shape};

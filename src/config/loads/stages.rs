@@ -4,7 +4,7 @@
 use crate::config::keys::{Key, Section, Shape};
 use crate::config::reader::{Fields, Place, Value};
 use crate::config::units::{self, duration_text};
-use crate::schedule::{Profile, Stage};
+use crate::schedule::{Arrivals, Profile, Stage};
 use crate::yaml::Kind;
 use std::f64::consts::TAU;
 use std::time::Duration;
@@ -81,18 +81,19 @@ pub(super) fn read(value: &Value<'_>) -> Option<Staged> {
     if !whole {
         return None;
     }
-    if total(&profile) < 1.0 {
+    let shape = Profile { stages: profile, arrivals: Arrivals::Even };
+    if shape.expected_arrivals(Duration::ZERO, lasts) < 1.0 {
         return value.problem(
             "stages that never send anything",
             "at least one request in all",
             Some("raise a rate, or make a stage longer"),
         );
     }
-    let highest = profile.iter().map(Stage::peak).fold(0.0, f64::max);
+    let highest = shape.peak();
     // The first that gets there: those after it only keep what it brought.
     let peak = stages.iter().find(|(stage, _)| stage.peak() >= highest);
     let peak_place = peak.map_or_else(|| value.place(), |(_, at)| at.place());
-    Some(Staged { stages: profile, peak_place })
+    Some(Staged { stages: shape.stages, peak_place })
 }
 
 /// The rate where the stage before ended.
@@ -237,27 +238,4 @@ fn rate_at_end(stage: &Stage) -> f64 {
             f64::midpoint(low, high) + (high - low) / 2.0 * (TAU * swings).sin()
         }
     }
-}
-
-/// How many arrivals a profile has in all, as its rates add up; a Poisson process has about as many.
-#[must_use]
-pub fn arrivals(profile: &Profile) -> f64 {
-    total(&profile.stages)
-}
-
-fn total(stages: &[Stage]) -> f64 {
-    let of = |stage: &Stage| {
-        let lasts = stage.lasts().as_secs_f64();
-        match *stage {
-            Stage::Hold { rate, .. } => rate * lasts,
-            Stage::Ramp { from, to, .. } => f64::midpoint(from, to) * lasts,
-            Stage::Sine { low, high, period, .. } => {
-                let period = period.as_secs_f64();
-                let beyond_the_mean =
-                    (high - low) / 2.0 * period / TAU * (1.0 - (TAU * lasts / period).cos());
-                f64::midpoint(low, high) * lasts + beyond_the_mean
-            }
-        }
-    };
-    stages.iter().map(of).sum()
 }

@@ -39,6 +39,10 @@ fn each_form_of_a_stage_goes_on_where_the_one_before_ended() {
     assert_eq!(load.peak_place.path, "stages[4]");
 }
 
+fn arrivals(profile: &Profile) -> f64 {
+    profile.expected_arrivals(Duration::ZERO, profile.lasts())
+}
+
 #[test]
 fn rates_add_up_to_arrivals() {
     let total = |stages: &str| arrivals(&load(stages, "").unwrap().profile);
