@@ -71,13 +71,8 @@ async fn run(fleet: Fleet, fills_rings: bool) -> (Arc<Recorder>, Weights) {
     let world = World::parse(&fleet.world()).expect("a valid world");
     let hub = Arc::new(Hub::new(world, started));
     let outside = Arc::new(InMemory::new(hub, Arc::clone(&clock), Arc::clone(&wait)));
-    let seams = Seams {
-        clock,
-        wait,
-        sessions: Arc::clone(&outside) as _,
-        transport: Arc::clone(&outside) as _,
-        link: outside,
-    };
+    let sessions = Arc::clone(&outside) as _;
+    let seams = Seams::shared(clock, wait, sessions, Arc::clone(&outside) as _, outside);
 
     let before = own_resident_bytes();
     let app = {

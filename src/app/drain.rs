@@ -16,6 +16,7 @@ pub(super) async fn within_deadline(
     pacing: &Pacing,
     diagnoser: &Diagnoser,
     isolation: Option<JoinHandle<()>>,
+    loads: JoinHandle<()>,
 ) {
     // Twins and checks end as well, so that both sides have counted the same; the attempts in flight begin no
     // new twins once the diagnoser is closing.
@@ -26,7 +27,8 @@ pub(super) async fn within_deadline(
         }
     };
     let all = async {
-        tokio::join!(pacing.drain(), diagnoser.drain(), isolation);
+        // Runs of load end without going down slowly; the log says how each ended.
+        let (.., _loads) = tokio::join!(pacing.drain(), diagnoser.drain(), isolation, loads);
     };
     if tokio::time::timeout(DRAIN_DEADLINE, all).await.is_err() {
         tracing::warn!(

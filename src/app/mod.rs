@@ -5,10 +5,14 @@
 
 pub mod doctor;
 mod drain;
+mod load_once;
+mod loads;
 mod once;
 mod outside;
 
 pub use drain::{DRAIN_DEADLINE, termination};
+pub use load_once::{LoadNotBegun, LoadOnce};
+pub use loads::stop_loads_on_signal;
 pub use once::{Once, OnceFailure};
 pub use outside::{Seams, SetupProblem};
 
@@ -19,6 +23,7 @@ use crate::domain::identity::Signer;
 use crate::domain::target::TargetId;
 use crate::endpoint;
 use crate::isolation::{self, Isolation};
+use crate::load::{Keeper, Switch};
 use crate::pacing::{PacedTarget, Pacing, Permits};
 use crate::plan::{Included, Plan};
 use crate::recording::{IncludeStatus, Recorder, TargetRecorder};
@@ -42,6 +47,7 @@ pub struct App {
     targets: Vec<Arc<PacedTarget>>,
     isolation: Option<Isolation>,
     watch: endpoint::Watch,
+    keeper: Keeper,
     seams: Seams,
 }
 
@@ -90,7 +96,7 @@ impl App {
         }
         let scope = SigningScope::execute_api(plan.settings.endpoint.region.clone());
         let attempter =
-            Arc::new(Attempter::new(Arc::clone(&seams.transport), Arc::clone(&seams.clock), scope));
+            Arc::new(Attempter::new(Arc::clone(&seams.transport), Arc::clone(&seams.clock), scope.clone()));
         let diagnoser = Arc::new(Diagnoser::new(
             plan.settings.diagnosis,
             plan.settings.endpoint.clone(),
@@ -104,7 +110,7 @@ impl App {
             Arc::clone(&diagnoser),
             Arc::clone(&recorder),
             Arc::clone(&seams.clock),
-            Arc::clone(&seams.wait),
+            Arc::clone(&seams.precise_wait),
             Permits::new(plan.limits.in_flight, plan.limits.in_flight_per_account),
         );
         // All recorders first: a guard reads the record of another target.
@@ -142,7 +148,25 @@ impl App {
             Arc::clone(&seams.wait),
             &recorder,
         );
-        Ok(Self { recorder, store, known_signers, diagnoser, pacing, targets, isolation, watch, seams })
+        let keeper = loads::keeper(plan, &seams, &store, &recorder, scope);
+        Ok(Self {
+            recorder,
+            store,
+            known_signers,
+            diagnoser,
+            pacing,
+            targets,
+            isolation,
+            watch,
+            keeper,
+            seams,
+        })
+    }
+
+    /// What stops all runs of load.
+    #[must_use]
+    pub fn load_switch(&self) -> Switch {
+        self.keeper.switch()
     }
 
     /// What is counted and kept.
@@ -160,8 +184,18 @@ impl App {
         listener: Option<web::Listener>,
         shutdown: CancellationToken,
     ) -> Result<(), Stopped> {
-        let Self { recorder, store, known_signers, diagnoser, pacing, targets, isolation, watch, seams } =
-            self;
+        let Self {
+            recorder,
+            store,
+            known_signers,
+            diagnoser,
+            pacing,
+            targets,
+            isolation,
+            watch,
+            keeper,
+            seams,
+        } = self;
         // The web server answers until the very end, so that the last scrape sees the drained counts.
         let web_shutdown = CancellationToken::new();
         let readiness = web::Readiness::new();
@@ -178,6 +212,10 @@ impl App {
                 Arc::new(move || clock.wall())
             },
             started_at: seams.clock.wall(),
+            stop_loads: {
+                let switch = keeper.switch();
+                Arc::new(move || switch.stop_all("the stop request over HTTP").len())
+            },
         };
         let server =
             listener.map(|listener| seams::spawn("web", web::serve(listener, state, web_shutdown.clone())));
@@ -194,6 +232,7 @@ impl App {
         };
         let mut isolation = isolation
             .map(|isolation| seams::spawn("isolation", isolation.run(store.all_asked(), shutdown.clone())));
+        let loads = loads::start(keeper, seams.loads_on_own_thread, shutdown.clone());
         let pacing = Arc::new(pacing);
         let driver = {
             let (pacing, shutdown) = (Arc::clone(&pacing), shutdown.clone());
@@ -204,7 +243,7 @@ impl App {
         asked.abort();
         fate.abort();
         watch.abort();
-        drain::within_deadline(&pacing, &diagnoser, isolation).await;
+        drain::within_deadline(&pacing, &diagnoser, isolation, loads).await;
         web_shutdown.cancel();
         if let Some(server) = server
             && tokio::time::timeout(drain::WEB_DEADLINE, server).await.is_err()

@@ -20,6 +20,13 @@ pub struct Seams {
     pub transport: Arc<dyn Transport>,
     /// The parts of reaching one address.
     pub link: Arc<dyn Link>,
+    /// Waiting where arrivals are made.
+    pub precise_wait: Arc<dyn Wait>,
+    /// The network of runs of load.
+    pub load_transport: Arc<dyn Transport>,
+    /// Whether runs of load get a thread of their own; not where time is simulated, since a simulated clock
+    /// belongs to one runtime.
+    pub loads_on_own_thread: bool,
 }
 
 /// Why the outside cannot be reached at all.
@@ -35,6 +42,28 @@ impl fmt::Display for SetupProblem {
 impl std::error::Error for SetupProblem {}
 
 impl Seams {
+    /// An outside of these parts, in which runs of load share what health uses.
+    #[must_use]
+    pub fn shared(
+        clock: Arc<dyn Clock>,
+        wait: Arc<dyn Wait>,
+        sessions: Arc<dyn Sessions>,
+        transport: Arc<dyn Transport>,
+        link: Arc<dyn Link>,
+    ) -> Self {
+        let (precise_wait, load_transport) = (Arc::clone(&wait), Arc::clone(&transport));
+        Self {
+            clock,
+            wait,
+            sessions,
+            transport,
+            link,
+            precise_wait,
+            load_transport,
+            loads_on_own_thread: false,
+        }
+    }
+
     /// The machine's clock, real sockets, and STS as the settings address it.
     ///
     /// # Errors
@@ -51,6 +80,16 @@ impl Seams {
         let transport: Arc<dyn Transport> = http;
         let sessions: Arc<dyn Sessions> =
             Arc::new(SdkSessions::new(&settings.credentials, Arc::clone(&transport), Arc::clone(&clock)));
-        Ok(Self { clock, wait, sessions, transport, link })
+        let (precise_wait, load_transport) = (Arc::clone(&wait), Arc::clone(&transport));
+        Ok(Self {
+            clock,
+            wait,
+            sessions,
+            transport,
+            link,
+            precise_wait,
+            load_transport,
+            loads_on_own_thread: true,
+        })
     }
 }

@@ -14,7 +14,8 @@ Examples:
   spokeprobe run --config /etc/spokeprobe/config.yaml
   spokeprobe run --config env:SPOKEPROBE_YAML --log-format json
 
-SIGTERM and SIGINT let the attempts in flight end, at most 10 s, and exit 0.")]
+SIGTERM and SIGINT let the attempts in flight end, at most 10 s, and exit 0. SIGUSR1 stops all runs of load,
+as does POST /-/loads/stop from this machine; load.stop_file stops them and keeps others from beginning.")]
 pub(super) struct RunArgs {
     #[command(flatten)]
     config: ConfigArgs,
@@ -49,6 +50,7 @@ async fn serve(plan: &Plan, seams: Seams, shutdown: CancellationToken) -> Result
     let listener =
         web::bind(&plan.settings.web).await.map_err(|problem| (problem.to_string(), Exit::Usage))?;
     let app = App::build(plan, seams).map_err(|problem| (problem.to_string(), Exit::Usage))?;
+    crate::seams::spawn("stop signal", app::stop_loads_on_signal(app.load_switch()));
     tracing::info!(
         targets = plan.targets.len(),
         roles = plan.roles.len(),

@@ -60,6 +60,12 @@ pub(super) fn resolve(
     if problems.is_empty() { Ok(runs) } else { Err(problems) }
 }
 
+/// What health probes and isolation ask of each account steadily, in requests a second.
+#[must_use]
+pub fn steady_rates(plan: &Plan) -> BTreeMap<AccountId, f64> {
+    Steady::of(&plan.targets, plan.isolation.as_ref()).by_account
+}
+
 /// One run that is not in the configuration: what the command was asked for.
 ///
 /// # Errors

@@ -14,7 +14,7 @@ mod warnings;
 
 pub use estimate::{Estimate, MonthlyCost, SeriesCount, estimate};
 pub use isolation::IsolationEstimate;
-pub use loads::{arrivals, load_settings, of_run as load_warnings, percent_text, time_text};
+pub use loads::{arrivals, load_settings, of_run as load_warnings, percent_text, steady_rates, time_text};
 
 use crate::config::Config;
 use crate::domain::credentials::RoleInUse;

@@ -140,13 +140,9 @@ fn run(plan: &plan::Plan, world: World) -> Run {
     let wait = Arc::new(TokioWait::new(clock));
     let hub = Arc::new(Hub::new(world, wall));
     let memory = Arc::new(InMemory::new(Arc::clone(&hub), Arc::new(clock), Arc::<TokioWait>::clone(&wait)));
-    let seams = Seams {
-        clock: Arc::new(clock),
-        wait,
-        sessions: Arc::<InMemory>::clone(&memory),
-        transport: Arc::<InMemory>::clone(&memory),
-        link: memory,
-    };
+    let sessions = Arc::<InMemory>::clone(&memory);
+    let transport = Arc::<InMemory>::clone(&memory);
+    let seams = Seams::shared(Arc::new(clock), wait, sessions, transport, memory);
     let app = App::build(plan, seams).unwrap();
     let recorder = Arc::clone(app.recorder());
     let shutdown = CancellationToken::new();

@@ -192,13 +192,8 @@ impl Stage {
         let seen = Arc::new(Seen::default());
         let link = Arc::clone(&inner) as Arc<dyn Link>;
         let watched = Arc::new(Watched { inner, clock, seen: Arc::clone(&seen) });
-        let seams = Seams {
-            clock: any_clock,
-            wait,
-            sessions: Arc::clone(&watched) as Arc<dyn Sessions>,
-            transport: watched,
-            link,
-        };
+        let sessions = Arc::clone(&watched) as Arc<dyn Sessions>;
+        let seams = Seams::shared(any_clock, wait, sessions, watched, link);
         let app = App::build(plan, seams).unwrap();
         let recorder = Arc::clone(app.recorder());
         let shutdown = CancellationToken::new();

@@ -119,7 +119,7 @@ impl Ward {
         let between = Arc::new(Between { inner, seen: Mutex::default(), stale, tampers });
         let sessions = Arc::clone(&between) as Arc<dyn Sessions>;
         let transport = Arc::clone(&between) as Arc<dyn Transport>;
-        let seams = Seams { clock: any_clock, wait, sessions, transport, link: Arc::clone(&link) };
+        let seams = Seams::shared(any_clock, wait, sessions, transport, Arc::clone(&link));
         Self { clock, between, seams, link }
     }
 
