@@ -160,6 +160,7 @@ fn serve(recorder: Arc<Recorder>) -> SocketAddr {
             let listener = web::bind(&settings).await.expect("a free port");
             tell.send(listener.address()).expect("the other thread waits");
             let state = web::State {
+                stop_loads: Arc::new(|| 0),
                 recorder,
                 readiness: web::Readiness::new(),
                 now: Arc::new(|| SystemTime::UNIX_EPOCH),

@@ -8,7 +8,7 @@ use crate::attempt::{Attempter, PreparedTarget};
 use crate::credentials::Store;
 use crate::load::{Budget, Hands, Keeper, KeeperParts, Switch};
 use crate::plan::{self, Plan};
-use crate::recording::Recorder;
+use crate::recording::{LoadInfo, Recorder};
 use crate::seams;
 use crate::signing::SigningScope;
 use std::sync::Arc;
@@ -26,6 +26,12 @@ pub(super) fn hands(seams: &Seams, scope: SigningScope) -> Hands {
         clock: Arc::clone(&seams.clock),
         wait: Arc::clone(&seams.precise_wait),
     }
+}
+
+/// The loads that this agent begins by itself, for their series and the status page.
+pub(super) fn announced(plan: &Plan) -> Vec<LoadInfo> {
+    let scheduled = plan.loads.iter().filter(|load| load.at.is_some());
+    scheduled.map(|load| LoadInfo { name: load.name.clone(), target: load.target.id.clone() }).collect()
 }
 
 /// The keeper of the plan's loads.

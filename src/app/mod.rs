@@ -80,6 +80,7 @@ impl App {
             file: include.file.clone(),
             problems: include.problems.iter().map(ToString::to_string).collect(),
         };
+        recorder.set_loads(&loads::announced(plan));
         recorder.set_includes(plan.includes.iter().map(included).collect());
         let hub_in_use = plan.settings.diagnosis.hub_twins
             || plan.targets.iter().any(|target| target.signer == Signer::Hub);

@@ -2,7 +2,7 @@
 
 use crate::credentials::SdkSessions;
 use crate::plan::Settings;
-use crate::seams::{Clock, Link, Sessions, SystemClock, TokioWait, Transport, Wait};
+use crate::seams::{Clock, Link, PreciseWait, Sessions, SystemClock, TokioWait, Transport, Wait};
 use crate::transport::HttpTransport;
 use std::fmt;
 use std::sync::Arc;
@@ -64,13 +64,20 @@ impl Seams {
         }
     }
 
-    /// The machine's clock, real sockets, and STS as the settings address it.
+    /// The machine's clock, real sockets, and STS as the settings address it. To be called within a runtime.
     ///
     /// # Errors
     /// When the trust store cannot be set up.
     pub fn real(settings: &Settings) -> Result<Self, SetupProblem> {
         let clock = SystemClock::start();
         let wait: Arc<dyn Wait> = Arc::new(TokioWait::new(clock));
+        let precise_wait: Arc<dyn Wait> = match PreciseWait::new(clock) {
+            Ok(precise) => Arc::new(precise),
+            Err(error) => {
+                tracing::warn!(%error, "no precise timer: arrivals are late by up to a millisecond");
+                Arc::clone(&wait)
+            }
+        };
         let clock: Arc<dyn Clock> = Arc::new(clock);
         let http = Arc::new(
             HttpTransport::new(&settings.transport, Arc::clone(&clock))
@@ -80,7 +87,7 @@ impl Seams {
         let transport: Arc<dyn Transport> = http;
         let sessions: Arc<dyn Sessions> =
             Arc::new(SdkSessions::new(&settings.credentials, Arc::clone(&transport), Arc::clone(&clock)));
-        let (precise_wait, load_transport) = (Arc::clone(&wait), Arc::clone(&transport));
+        let load_transport = Arc::clone(&transport);
         Ok(Self {
             clock,
             wait,

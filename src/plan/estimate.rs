@@ -112,7 +112,7 @@ fn time_series(plan: &Plan) -> SeriesCount {
         includes: plan.includes.len(),
         isolation_pairs: plan.isolation.as_ref().map(|isolation| isolation.pairs.len()),
         hub_twins: plan.settings.diagnosis.hub_twins,
-        loads: 0,
+        loads: plan.loads.iter().filter(|run| run.at.is_some()).count(),
         watched: &watched,
     };
     let recording = &plan.settings.recording;

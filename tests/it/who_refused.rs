@@ -164,6 +164,7 @@ impl<'a> Shown<'a> {
     fn by(stage: &'a Stage) -> Self {
         let clock = stage.clock;
         let state = web::State {
+            stop_loads: Arc::new(|| 0),
             recorder: Arc::<Recorder>::clone(&stage.recorder),
             readiness: web::Readiness::new(),
             now: Arc::new(move || clock.wall()),
