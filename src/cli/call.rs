@@ -161,7 +161,7 @@ fn target(args: &CallArgs, config: &Config) -> Result<(Target, Option<RoleInUse>
 }
 
 /// What is asked and as whom, as the first line of the progress.
-fn request_line(target: &Target, plan: &Plan) -> Option<String> {
+pub(super) fn request_line(target: &Target, plan: &Plan) -> Option<String> {
     let address = endpoint::address(&plan.settings.endpoint, &target.api, target.addressing, None).ok()?;
     let who = match &target.signer {
         Signer::Anonymous => "unsigned".to_owned(),
@@ -268,7 +268,7 @@ fn as_json(args: &CallArgs, attempted: &Attempted, response: Option<&Response>) 
 }
 
 /// What STS meant when there was no session to sign with.
-fn refusal_lines(refusal: &AssumeRoleRefusal) -> String {
+pub(super) fn refusal_lines(refusal: &AssumeRoleRefusal) -> String {
     let sure = if refusal.sure { "" } else { " (the text leaves more open)" };
     let mut lines = format!("  {}{sure}: {}", refusal.cause.as_str(), refusal.meaning);
     for (number, step) in (1..).zip(refusal.what_to_do) {
@@ -346,7 +346,7 @@ fn without_secrets(bytes: &[u8], secrets: &[Secret]) -> String {
 }
 
 /// An answer may try to talk to the terminal; only line ends and tabs get through.
-fn printable(text: &str) -> String {
+pub(super) fn printable(text: &str) -> String {
     text.chars()
         .map(|c| if c.is_control() && c != '\n' && c != '\t' { char::REPLACEMENT_CHARACTER } else { c })
         .collect()

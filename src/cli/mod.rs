@@ -53,6 +53,7 @@ Examples:
   spokeprobe plan --config config.yaml     check a configuration and see what it would do
   spokeprobe run --config config.yaml      run the agent
   spokeprobe call payments/hoot GET /      one signed request, as the role of the spoke
+  spokeprobe load payments/hoot/hello --rate 40/s --for 60s    what the path bears
   spokeprobe doctor payments               who stops the path to this spoke, and what to change
   spokeprobe explain forbidden             what a reason means and what to do
 
@@ -78,6 +79,8 @@ enum Command {
     Doctor(doctor::DoctorArgs),
     /// Send one signed request and judge the answer
     Call(call::CallArgs),
+    /// Drive a probe at a set rate, and report what the path bears
+    Load(load::LoadArgs),
     /// Say what a reason means, who owns it, and what to do
     Explain(explain::ExplainArgs),
     /// Run only the simulated hub, for curl, SDKs and drills
@@ -114,7 +117,7 @@ pub fn main() -> ExitCode {
     let default_log = match command {
         Command::Run(_) | Command::Demo(_) | Command::Simulate(_) => "info",
         // Its result says all of it, and better.
-        Command::Doctor(_) => "error",
+        Command::Doctor(_) | Command::Load(_) => "error",
         _ => "warn",
     };
     if let Err(problem) = logging.start(default_log) {
@@ -130,6 +133,7 @@ pub fn main() -> ExitCode {
         Command::Run(args) => in_runtime(run::run(args)),
         Command::Demo(args) => in_runtime(demo::demo(args)),
         Command::Call(args) => in_runtime(call::call(args)),
+        Command::Load(args) => on_one_thread(load::load(args)),
         Command::Doctor(args) => in_runtime(doctor::doctor(args)),
         Command::Simulate(args) => in_runtime(simulate::simulate(args)),
         Command::Healthcheck(args) => in_runtime(healthcheck::healthcheck(args)),
@@ -138,7 +142,16 @@ pub fn main() -> ExitCode {
 }
 
 fn in_runtime(command: impl Future<Output = Exit>) -> Exit {
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    run_on(tokio::runtime::Builder::new_multi_thread(), command)
+}
+
+/// For a command whose work must not move between threads.
+fn on_one_thread(command: impl Future<Output = Exit>) -> Exit {
+    run_on(tokio::runtime::Builder::new_current_thread(), command)
+}
+
+fn run_on(mut runtime: tokio::runtime::Builder, command: impl Future<Output = Exit>) -> Exit {
+    let runtime = match runtime.enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
             output::error(&format!("the runtime cannot start: {error}"));

@@ -5,6 +5,7 @@
 use crate::config::units::{duration_text, rate_text};
 use crate::config::{Config, Load, probe_of};
 use crate::domain::account::AccountId;
+use crate::domain::region::Region;
 use crate::domain::target::{Target, TargetId};
 use crate::load::{Guards, Settings};
 use crate::plan::targets::rates_by_account;
@@ -164,11 +165,13 @@ fn in_flight_problems(config: &Config) -> Vec<Problem> {
 }
 
 /// What is allowed but probably not meant.
-pub(super) fn warnings(config: &Config, plan: &Plan, quota: f64) -> Vec<Warning> {
+pub(super) fn warnings(config: &Config, plan: &Plan) -> Vec<Warning> {
     let mut warnings = Vec::new();
     for run in &plan.loads {
         let path = format!("loads.{}", run.name);
-        of_run(run, quota, &mut |message| warnings.push(Warning { path: path.clone(), message }));
+        of_run(run, &config.hub.region, &mut |message| {
+            warnings.push(Warning { path: path.clone(), message })
+        });
         if let Some(at) = run.at
             && run.profile.lasts() + config.load.cool_down > DAY
         {
@@ -187,8 +190,8 @@ pub(super) fn warnings(config: &Config, plan: &Plan, quota: f64) -> Vec<Warning>
 }
 
 /// Warnings of one run, in the words of the configuration.
-pub fn of_run(run: &Settings, quota: f64, warn: &mut impl FnMut(String)) {
-    let peak = run.profile.peak();
+pub fn of_run(run: &Settings, region: &Region, warn: &mut impl FnMut(String)) {
+    let (peak, quota) = (run.profile.peak(), account_quota(region));
     if peak > quota / 10.0 {
         warn(format!(
             "a peak of {} is {} of the quota of account {} for the region, {}, which its real traffic shares; \
@@ -258,6 +261,12 @@ fn meet((one, one_lasts): (Duration, Duration), (other, other_lasts): (Duration,
 #[must_use]
 pub fn arrivals(run: &Settings) -> f64 {
     run.profile.expected_arrivals(Duration::ZERO, run.profile.lasts())
+}
+
+/// Requests a second that an account may be asked in a region, all its APIs together, unless it was given more.
+#[must_use]
+pub fn account_quota(region: &Region) -> f64 {
+    f64::from(crate::load::account_quota(region).requests_per_second)
 }
 
 /// A time of day, `HH:MM`.

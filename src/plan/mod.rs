@@ -14,7 +14,9 @@ mod warnings;
 
 pub use estimate::{Estimate, MonthlyCost, SeriesCount, estimate};
 pub use isolation::IsolationEstimate;
-pub use loads::{arrivals, load_settings, of_run as load_warnings, percent_text, steady_rates, time_text};
+pub use loads::{
+    account_quota, arrivals, load_settings, of_run as load_warnings, percent_text, steady_rates, time_text,
+};
 
 use crate::config::Config;
 use crate::domain::credentials::RoleInUse;
@@ -145,8 +147,7 @@ pub fn plan(config: &Config) -> Result<Plan, Vec<Problem>> {
     };
     plan.warnings = warnings::warnings(config, &plan);
     plan.warnings.extend(isolation::warnings(config, &plan));
-    let quota = warnings::account_quota(&config.hub.region);
-    plan.warnings.extend(loads::warnings(config, &plan, quota));
+    plan.warnings.extend(loads::warnings(config, &plan));
     Ok(plan)
 }
 

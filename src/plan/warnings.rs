@@ -3,10 +3,9 @@
 use crate::config::Config;
 use crate::config::units::{duration_text, rate_text};
 use crate::domain::name::Name;
-use crate::domain::region::Region;
 use crate::domain::target::Target;
 use crate::plan::targets::{control_of, rates_by_account};
-use crate::plan::{Plan, Warning};
+use crate::plan::{Plan, Warning, account_quota};
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
@@ -85,16 +84,5 @@ fn of_target(target: &Target, siblings: &[&Target], warn: &mut impl FnMut(String
             target.request.path()
         );
         warn(path, message);
-    }
-}
-
-/// Requests a second that one account may serve in a region, all its APIs together.
-///
-/// Source: API Gateway developer guide, quotas. Newer editions name more regions with the smaller value;
-/// which ones is UNCONFIRMED, so only the two that are certain are here.
-pub(super) fn account_quota(region: &Region) -> f64 {
-    match region.as_str() {
-        "af-south-1" | "eu-south-1" => 2_500.0,
-        _ => 10_000.0,
     }
 }

@@ -1,29 +1,32 @@
-//! The faces of a load report.
+//! `spokeprobe load`: one run by command, and the faces of its report.
 //!
 //! ```text
+//! arguments the run that is asked for            command   makes it, from the session to the exit status
+//! stopping  the signals that end it              dry_run   what would be sent
 //! document  the JSON report and what text and page are written from      measured  from distributions to numbers
 //! verdict   what the run came to                                         figures   numbers as people read them
 //! text      the report for a terminal      html  the page with its plots      progress  the lines of a running load
 //! baseline  the comparison with an earlier JSON report
 //! ```
 
-#![allow(
-    dead_code,
-    unused_imports,
-    reason = "the command that joins the faces comes next and takes this line away"
-)]
-
+mod arguments;
 mod baseline;
+mod command;
 mod document;
+mod dry_run;
 mod figures;
 mod html;
 mod measured;
 mod progress;
+mod stopping;
 #[cfg(test)]
 mod tests;
 mod text;
 mod verdict;
 
-pub(in crate::cli) use baseline::{Baseline, Tolerance};
-pub(in crate::cli) use document::Document;
-pub(in crate::cli) use progress::{Drawer, Progress};
+pub(in crate::cli) use arguments::LoadArgs;
+pub(in crate::cli) use command::load;
+
+use baseline::{Baseline, Tolerance};
+use document::Document;
+use progress::{Drawer, Progress};
