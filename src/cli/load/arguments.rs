@@ -359,7 +359,7 @@ loads:
             ),
             (
                 "payments/hoot/hello --rate 201/s --for 1m",
-                "--rate: found a rate of 201/s, wanted at most the `max_rate` of payments/hoot, 200/s",
+                "--rate: found a rate of 201/s, wanted at most the api's `max_rate` of 200/s",
             ),
             (
                 "payments/hoot/hello --rate 150/s --for 1m",

@@ -43,6 +43,7 @@ pub(in crate::cli) async fn load(args: LoadArgs) -> Exit {
     match make(&args, &plan, run).await {
         Ok(document) => {
             if args.json {
+                output::note(&text::one_line(&document));
                 output::json(&document.json());
             } else {
                 output::result(&text::render(&document, &output::paint_result));

@@ -70,7 +70,7 @@ pub(super) fn find<'a>(load: &Load, spokes: &'a [Spoke]) -> Result<ProbeSpec<'a>
     let at = &load.probe_place;
     let (wanted, written) = (load.probe.to_string(), &load.probe_written);
     let Some(found) = all().find(|found| name(found) == wanted) else {
-        let known: Vec<String> = all().map(|found| name(&found)).collect();
+        let known: Vec<String> = all().filter_map(|found| as_written(found.probe)).collect();
         return Err(LoadProblem::Unknown(at.problem(
             format!("{written}, a probe that is not known"),
             shapes::PROBE_PATH.wanted(),
@@ -79,9 +79,8 @@ pub(super) fn find<'a>(load: &Load, spokes: &'a [Spoke]) -> Result<ProbeSpec<'a>
     };
     let Some(max_rate) = found.api.max_rate else {
         let hint = format!(
-            "the api opts in to load with `max_rate`: add it to spokes.{}.apis.{}, with a rate that the spoke's \
-             team has agreed to",
-            found.spoke.name, found.api.name
+            "the api opts in to load with `max_rate`: add it to {}, with a rate that the spoke's team has agreed to",
+            found.api.place.path
         );
         let found = format!("{written}, whose api has no `max_rate`");
         return Err(LoadProblem::Refused(at.problem(found, "a probe of an api with `max_rate`", Some(hint))));
@@ -98,16 +97,18 @@ pub(super) fn find<'a>(load: &Load, spokes: &'a [Spoke]) -> Result<ProbeSpec<'a>
     if peak > max_rate + 1e-9 {
         return Err(LoadProblem::Refused(load.peak_place.problem(
             format!("a rate of {}", rate_text(peak)),
-            format!(
-                "at most the `max_rate` of {}/{}, {}",
-                found.spoke.name,
-                found.api.name,
-                rate_text(max_rate)
-            ),
+            format!("at most the api's `max_rate` of {}", rate_text(max_rate)),
             None,
         )));
     }
     Ok(found)
+}
+
+/// A probe's name from its place, which has names as they are written; `None` where the environment named it.
+fn as_written(probe: &Probe) -> Option<String> {
+    let (spoke, rest) = probe.place.path.strip_prefix("spokes.")?.split_once(".apis.")?;
+    let (api, probe) = rest.split_once(".probes.")?;
+    Some(format!("{spoke}/{api}/{probe}"))
 }
 
 fn hint_for<'a>(wanted: &str, known: impl Iterator<Item = &'a str> + Clone) -> Option<String> {
