@@ -25,7 +25,7 @@ pub(crate) static LOAD: Section = Section {
             "cool_down",
             Shape::Duration("0s", "24h"),
             "10m",
-            "How long after a run that was stopped none begins, 0s to 24h, default 10m.",
+            "How long no run begins on an account after a guard stopped one there, 0s to 24h, default 10m.",
         ),
         Key::optional(
             "in_flight",
@@ -45,7 +45,7 @@ pub struct LoadRules {
     pub reuse_signatures: bool,
     /// While it exists, every run is stopped and none begins.
     pub stop_file: Option<PathBuf>,
-    /// How long after a run that was stopped none begins.
+    /// How long no run begins on an account after a guard stopped one there.
     pub cool_down: Duration,
     /// Requests of one run in flight.
     pub in_flight: Option<usize>,

@@ -100,7 +100,7 @@ pub struct Limits {
 pub struct LoadRules {
     /// While this file exists, every run is stopped and none begins.
     pub stop_file: Option<PathBuf>,
-    /// How long after a run that was stopped none begins.
+    /// How long no run begins on an account after a guard stopped one there.
     pub cool_down: Duration,
 }
 

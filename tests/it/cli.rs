@@ -6,8 +6,19 @@ use serde_json::{Value, json};
 use std::net::TcpListener;
 use std::time::Duration;
 
-const COMMANDS: [&str; 10] =
-    ["run", "demo", "plan", "call", "simulate", "schema", "explain", "healthcheck", "completions", "man"];
+const COMMANDS: [&str; 11] = [
+    "run",
+    "demo",
+    "plan",
+    "call",
+    "load",
+    "simulate",
+    "schema",
+    "explain",
+    "healthcheck",
+    "completions",
+    "man",
+];
 
 #[test]
 fn the_help_of_every_command_has_an_example() {
@@ -31,6 +42,21 @@ fn usage_errors_exit_with_2_and_say_what_was_wanted() {
     for (args, wanted) in [
         (&["fly"][..], "unrecognized subcommand"),
         (&["call"], "<METHOD>"),
+        (&["load"], "<SPOKE/API/PROBE>"),
+        (&["load", "payments/hoot/hello"], "no rate: give --rate and --for, or --stage"),
+        (&["load", "--name", "nightly"], "no load `nightly` in the configuration; it has none"),
+        (
+            &["load", "orders/store/search", "--rate", "1/s", "--for", "1m"],
+            "add it to spokes.orders.apis.store",
+        ),
+        (
+            &["load", "payments/hoot/hello", "--rate", "1/s", "--for", "1m", "--baseline", "no-such.json"],
+            "no-such.json",
+        ),
+        (
+            &["load", "payments/hoot/hello", "--rate", "1/s", "--for", "1m", "--html", "no-such/folder"],
+            "cannot be written",
+        ),
         (&["call", "a/b", "BREW", "/"], "wanted one of GET, HEAD, POST"),
         (&["call", "a/b", "GET", "/", "--as", "nobody"], "nobody"),
         (&["demo", "--for", "soon"], "wanted a duration such as"),
@@ -61,6 +87,7 @@ fn plan_prints_the_example_as_text_and_json() {
         [
             "targets",
             "requests_per_second",
+            "loads",
             "time_series",
             "time_series_worst",
             "roles",

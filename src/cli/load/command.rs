@@ -188,7 +188,7 @@ fn write_log(
             for interval in intervals {
                 log.write(&interval)?;
             }
-            log.finish().map(drop)
+            Ok(())
         };
         whole().map_err(|error| format!("{}: {error}", path.display()))
     })
