@@ -80,7 +80,7 @@ enum Command {
     /// Send one signed request and judge the answer
     Call(call::CallArgs),
     /// Drive a probe at a set rate, and report what the path bears
-    Load(load::LoadArgs),
+    Load(Box<load::LoadArgs>),
     /// Say what a reason means, who owns it, and what to do
     Explain(explain::ExplainArgs),
     /// Run only the simulated hub, for curl, SDKs and drills
@@ -133,7 +133,7 @@ pub fn main() -> ExitCode {
         Command::Run(args) => in_runtime(run::run(args)),
         Command::Demo(args) => in_runtime(demo::demo(args)),
         Command::Call(args) => in_runtime(call::call(args)),
-        Command::Load(args) => on_one_thread(load::load(args)),
+        Command::Load(args) => on_one_thread(load::load(*args)),
         Command::Doctor(args) => in_runtime(doctor::doctor(args)),
         Command::Simulate(args) => in_runtime(simulate::simulate(args)),
         Command::Healthcheck(args) => in_runtime(healthcheck::healthcheck(args)),

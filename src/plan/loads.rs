@@ -170,7 +170,7 @@ pub(super) fn warnings(config: &Config, plan: &Plan) -> Vec<Warning> {
     for run in &plan.loads {
         let path = format!("loads.{}", run.name);
         of_run(run, &config.hub.region, &mut |message| {
-            warnings.push(Warning { path: path.clone(), message })
+            warnings.push(Warning { path: path.clone(), message });
         });
         if let Some(at) = run.at
             && run.profile.lasts() + config.load.cool_down > DAY

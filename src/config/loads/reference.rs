@@ -24,9 +24,9 @@ pub struct ProbeSpec<'a> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LoadProblem {
     /// There is no such probe; the hint says which was probably meant, or which there are.
-    Unknown(Problem),
+    Unknown(Box<Problem>),
     /// It may not be driven like this.
-    Refused(Problem),
+    Refused(Box<Problem>),
 }
 
 impl LoadProblem {
@@ -34,7 +34,7 @@ impl LoadProblem {
     #[must_use]
     pub fn into_problem(self) -> Problem {
         match self {
-            Self::Unknown(problem) | Self::Refused(problem) => problem,
+            Self::Unknown(problem) | Self::Refused(problem) => *problem,
         }
     }
 }
@@ -71,11 +71,11 @@ pub(super) fn find<'a>(load: &Load, spokes: &'a [Spoke]) -> Result<ProbeSpec<'a>
     let (wanted, written) = (load.probe.to_string(), &load.probe_written);
     let Some(found) = all().find(|found| name(found) == wanted) else {
         let known: Vec<String> = all().filter_map(|found| as_written(found.probe)).collect();
-        return Err(LoadProblem::Unknown(at.problem(
+        return Err(LoadProblem::Unknown(Box::new(at.problem(
             format!("{written}, a probe that is not known"),
             shapes::PROBE_PATH.wanted(),
             hint_for(&wanted, known.iter().map(String::as_str)),
-        )));
+        ))));
     };
     let Some(max_rate) = found.api.max_rate else {
         let hint = format!(
@@ -83,23 +83,27 @@ pub(super) fn find<'a>(load: &Load, spokes: &'a [Spoke]) -> Result<ProbeSpec<'a>
             found.api.place.path
         );
         let found = format!("{written}, whose api has no `max_rate`");
-        return Err(LoadProblem::Refused(at.problem(found, "a probe of an api with `max_rate`", Some(hint))));
+        return Err(LoadProblem::Refused(Box::new(at.problem(
+            found,
+            "a probe of an api with `max_rate`",
+            Some(hint),
+        ))));
     };
     if found.probe.expectation.is_guard() {
         // Refusals are made at the gateway: they say nothing of how much the path bears.
-        return Err(LoadProblem::Refused(at.problem(
+        return Err(LoadProblem::Refused(Box::new(at.problem(
             format!("{written}, which expects a refusal"),
             "a probe that expects an answer",
             Some("a closed door bears any load; drive a probe that is let in".to_owned()),
-        )));
+        ))));
     }
     let peak = load.profile.peak();
     if peak > max_rate + 1e-9 {
-        return Err(LoadProblem::Refused(load.peak_place.problem(
+        return Err(LoadProblem::Refused(Box::new(load.peak_place.problem(
             format!("a rate of {}", rate_text(peak)),
             format!("at most the api's `max_rate` of {}", rate_text(max_rate)),
             None,
-        )));
+        ))));
     }
     Ok(found)
 }
