@@ -4,9 +4,10 @@
 //! a thread of their own, so that a run at thousands a second never makes a health probe late.
 
 use crate::app::outside::Seams;
-use crate::attempt::{Attempter, PreparedTarget};
+use crate::attempt::{Attempter, PreparedTarget, PreparingProblem};
 use crate::credentials::Store;
-use crate::load::{Budget, Hands, Keeper, KeeperParts, Switch};
+use crate::endpoint;
+use crate::load::{self, Budget, Hands, Keeper, KeeperParts, Switch};
 use crate::plan::{self, Plan};
 use crate::recording::{LoadInfo, Recorder};
 use crate::seams;
@@ -54,15 +55,23 @@ pub(super) fn keeper(
             limits.requests_per_second_per_account,
             plan::steady_rates(plan).into_iter().collect(),
         ),
-        prepare: Box::new(move |load| {
-            PreparedTarget::new(Arc::clone(&load.target), &endpoint, &of_prepare, None)
-        }),
+        prepare: Box::new(move |load| prepared(load, &endpoint, &of_prepare)),
         stop_file_exists: Box::new(move || stop_file.as_ref().is_some_and(|file| file.exists())),
         // Without members one agent does all.
         is_first_member: Box::new(|| true),
         cool_down: plan.load_rules.cool_down,
     };
     Keeper::new(plan.loads.clone(), parts)
+}
+
+/// The target of a run, which reuses signatures or not as it is told.
+pub(super) fn prepared(
+    load: &load::Settings,
+    endpoint: &endpoint::Settings,
+    store: &Arc<Store>,
+) -> Result<PreparedTarget, PreparingProblem> {
+    let prepared = PreparedTarget::new(Arc::clone(&load.target), endpoint, store, None)?;
+    Ok(if load.reuse_signatures { prepared } else { prepared.signing_each_anew() })
 }
 
 /// Runs the keeper until the shutdown and the end of its runs. A keeper that fails takes no health probe with it:
