@@ -70,9 +70,16 @@ fn the_smallest_configuration_plans() {
 #[test]
 fn links_to_files_lead_somewhere() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
-    for document in
-        ["README.md", "ARCHITECTURE.md", "CHANGELOG.md", "docs/README.md", "docs/reasons/README.md"]
-    {
+    for document in [
+        "README.md",
+        "ARCHITECTURE.md",
+        "CHANGELOG.md",
+        "docs/README.md",
+        "docs/reasons/README.md",
+        "docs/runbooks/README.md",
+        "deploy/prometheus/README.md",
+        "dashboards/README.md",
+    ] {
         let text = std::fs::read_to_string(root.join(document)).unwrap();
         let folder = root.join(document).parent().unwrap().to_path_buf();
         for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
