@@ -82,6 +82,7 @@ impl App {
         };
         recorder.set_loads(&loads::announced(plan));
         recorder.set_includes(plan.includes.iter().map(included).collect());
+        recorder.configuration_read(seams.clock.wall());
         let hub_in_use = plan.settings.diagnosis.hub_twins
             || plan.targets.iter().any(|target| target.signer == Signer::Hub);
         let (store, known_signers) = Store::new(

@@ -1,6 +1,6 @@
 //! `spokeprobe run`: the agent.
 
-use super::{ConfigArgs, Exit, configuration, output};
+use super::{ConfigArgs, Exit, configuration, logging, output};
 use crate::app::{self, App, Seams};
 use crate::plan::Plan;
 use crate::web;
@@ -15,13 +15,18 @@ Examples:
   spokeprobe run --config env:SPOKEPROBE_YAML --log-format json
 
 SIGTERM and SIGINT let the attempts in flight end, at most 10 s, and exit 0. SIGUSR1 stops all runs of load,
-as does POST /-/loads/stop from this machine; load.stop_file stops them and keeps others from beginning.")]
+as does POST /-/loads/stop from this machine; load.stop_file stops them and keeps others from beginning. SIGUSR2
+switches debug lines of the log on, and off again: a line for each attempt.")]
 pub(super) struct RunArgs {
     #[command(flatten)]
     config: ConfigArgs,
 }
 
 pub(super) async fn run(args: RunArgs) -> Exit {
+    // First of all: until then the signal ends the program.
+    if let Err(error) = logging::listen_for_debug() {
+        tracing::warn!(%error, "SIGUSR2 cannot be listened to");
+    }
     let Some(plan) = configuration::load(&args.config) else { return Exit::Usage };
     let seams = match Seams::real(&plan.settings) {
         Ok(seams) => seams,

@@ -106,6 +106,20 @@ fn warnings_name_short_timeouts_and_chained_sessions() {
 }
 
 #[test]
+fn more_buckets_than_the_default_are_told_of() {
+    let told = |buckets: usize| {
+        let buckets: Vec<String> = (1..=buckets).map(|bound| bound.to_string()).collect();
+        let (before, rest) = EXAMPLE.split_once("buckets: [").unwrap();
+        let (_usual, after) = rest.split_once(']').unwrap();
+        let text = format!("{before}buckets: [{}]{after}", buckets.join(", "));
+        let plan = plan(&config(&text)).unwrap();
+        plan.warnings.iter().filter(|warning| warning.path == "metrics.buckets").count()
+    };
+    assert_eq!((told(12), told(13)), (0, 1));
+    assert!(crate::config::DEFAULT_BUCKETS.len() <= 12);
+}
+
+#[test]
 fn nothing_to_do_and_too_much_to_do_are_problems() {
     let nothing = plan(&with_probes("      []\n")).unwrap_err();
     assert!(nothing[0].to_string().contains("found no target"), "{nothing:?}");
@@ -131,7 +145,7 @@ fn the_estimate_adds_up() {
     // The guard's calls are not charged.
     assert!((estimate.monthly_cost.api_calls_usd - 0.3024).abs() < 1e-9);
     let histogram = 12 + 3;
-    let agent = (15 + 3) + (10 + 3) + 7 + 7;
+    let agent = (15 + 3) + (10 + 3) + 9 + 7;
     let probe = 1 + 1 + 1 + 3 + histogram + 4;
     let guard = 1 + 2 + 1 + 3 + histogram + 4 + 1;
     let spoke = 2 + 1 + 1 + 1 + 1;

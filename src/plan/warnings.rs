@@ -1,7 +1,7 @@
 //! What is allowed but probably not meant.
 
-use crate::config::Config;
 use crate::config::units::{duration_text, rate_text};
+use crate::config::{Config, DEFAULT_BUCKETS};
 use crate::domain::name::Name;
 use crate::domain::target::Target;
 use crate::plan::targets::{control_of, rates_by_account};
@@ -16,6 +16,9 @@ const SHORTEST_QUIET_TIMEOUT: Duration = Duration::from_millis(29_500);
 /// Role chaining caps a session (IAM user guide, "Role chaining").
 const CHAINED_SESSION: Duration = Duration::from_secs(3_600);
 
+/// The default of `metrics.buckets`; every one more is a time series for each target and outcome.
+const USUAL_BUCKETS: usize = DEFAULT_BUCKETS.len();
+
 /// All warnings, in the order of the configuration.
 pub(super) fn warnings(config: &Config, plan: &Plan) -> Vec<Warning> {
     let mut warnings = Vec::new();
@@ -26,6 +29,13 @@ pub(super) fn warnings(config: &Config, plan: &Plan) -> Vec<Warning> {
             left_out.needs
         );
         warn(left_out.path.clone(), message);
+    }
+    if config.buckets.len() > USUAL_BUCKETS {
+        let message = format!(
+            "{} buckets: each is a time series for every target and outcome; {USUAL_BUCKETS} are enough for most",
+            config.buckets.len()
+        );
+        warn("metrics.buckets".to_owned(), message);
     }
     for spoke in &config.spokes {
         if config.hub.role_arn.is_some() && spoke.session.duration > CHAINED_SESSION {

@@ -42,6 +42,8 @@ impl StateCollector {
             &f.header_bytes,
             &f.spoke_info,
             &f.include,
+            &f.reload_successful,
+            &f.reload_success_at,
             &f.fault,
             &f.spoke_fault,
             &f.load_rate,
@@ -92,6 +94,7 @@ impl Collector for StateCollector {
         let includes = Arc::clone(&locked(&self.shared.includes));
         let include = |of: &IncludeStatus| series(&[("file", &of.file)], f64::from(of.problems.is_empty()));
         families.push(f.include.family(includes.iter().map(include).collect()));
+        families.extend(locked(&self.shared.reload).families(f));
         families.extend(isolation_families(f, &self.shared));
         families.extend(load_families(f, &self.shared.loads()));
         families.extend(endpoint::families(f, self.shared.endpoint_status().as_ref()));
@@ -276,6 +279,7 @@ fn fault_families(f: &Families, members: &Members, faults: &[KnownFault]) -> Vec
     vec![f.fault.family(shared), f.spoke_fault.family(of_spokes)]
 }
 
-fn epoch_seconds(at: SystemTime) -> f64 {
+/// Seconds since the epoch, as Prometheus wants moments.
+pub(super) fn epoch_seconds(at: SystemTime) -> f64 {
     at.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs_f64()
 }

@@ -115,6 +115,10 @@ families! {
     header_bytes: StateGauge = "signed_header_bytes" [];
     /// Always 1; account, region, role and the configured labels of a spoke.
     spoke_info: StateGauge = "spoke_info" [];
+    /// 1 if the configuration as it was read last is in use, 0 if it was refused and an older one is.
+    reload_successful: StateGauge = "config_last_reload_successful" [];
+    /// When the configuration that is in use was read, in seconds since the epoch.
+    reload_success_at: StateGauge = "config_last_reload_success_timestamp_seconds" [];
     /// Of an included file of the configuration: 1 if it is in use, 0 if it was left out for its problems.
     include: StateGauge = "config_include_successful" [];
     /// Attempts of a load that ended, by status code, outcome and reason; unsent ones included, those given up in flight not.

@@ -17,6 +17,7 @@ mod families;
 mod faults;
 mod isolation;
 mod load;
+mod reload;
 mod series_count;
 mod spoke_recorder;
 mod status;
@@ -54,6 +55,7 @@ use collector::StateCollector;
 use families::{Families, without_empty_labels};
 use load::LoadBooks;
 use prometheus::{Registry, TextEncoder};
+use reload::Reload;
 use spoke_recorder::SpokeRecorder;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -121,6 +123,7 @@ struct Shared {
     board: Arc<Board>,
     members: RwLock<Members>,
     includes: Mutex<Arc<[IncludeStatus]>>,
+    reload: Mutex<Reload>,
     /// While the plan asks for isolation.
     isolation: Mutex<Option<Arc<IsolationRecorder>>>,
     loads: Mutex<BTreeMap<Name, Load>>,
@@ -187,6 +190,7 @@ impl Recorder {
             board: Arc::default(),
             members: RwLock::default(),
             includes: Mutex::default(),
+            reload: Mutex::default(),
             isolation: Mutex::default(),
             loads: Mutex::default(),
             endpoint: Mutex::default(),
@@ -218,6 +222,16 @@ impl Recorder {
             include.problems.truncate(KEPT_PROBLEMS_PER_INCLUDE);
         }
         *locked(&self.shared.includes) = includes.into();
+    }
+
+    /// The configuration was read and is in use since this moment by wall clock; at the start as well.
+    pub fn configuration_read(&self, at: SystemTime) {
+        locked(&self.shared.reload).succeeded(at);
+    }
+
+    /// The configuration was read again and refused; the one before stays in use.
+    pub fn configuration_refused(&self) {
+        locked(&self.shared.reload).failed();
     }
 
     /// Begins to record a target; its known label sets appear at zero.

@@ -32,8 +32,9 @@ use std::sync::Arc;
 
 /// Sum, count and the bucket `+Inf` of a histogram.
 const BESIDE_BUCKETS: usize = 3;
-/// `in_flight_requests`, `task_panics_total`, `clock_skew_seconds`, `build_info`, three scopes of `fault`.
-const OF_THE_AGENT: usize = 7;
+/// `in_flight_requests`, `task_panics_total`, `clock_skew_seconds`, `build_info`, three scopes of `fault`, two of
+/// `config_last_reload_*`.
+const OF_THE_AGENT: usize = 9;
 /// The `process_*` family on Linux.
 const OF_THE_PROCESS: usize = 7;
 /// `spoke_info`, `spoke_fault`.
@@ -201,6 +202,7 @@ mod tests {
         recorder.assume_role_ended(&role, AssumeRoleResult::Ok, SECOND);
         recorder.credentials_renewed(&role, Some(wall(SECOND)));
         recorder.set_includes(vec![IncludeStatus { file: "a.yaml".into(), problems: Vec::new() }]);
+        recorder.configuration_read(wall(SECOND));
         let info = LoadInfo { name: "night".parse().unwrap(), target: targets.first().unwrap().id.clone() };
         recorder.set_loads(std::slice::from_ref(&info));
         let load = recorder.begin_load(&info.name, Moment::ZERO);

@@ -35,6 +35,7 @@ fn at_the_start_exactly_the_known_sets_are_there_at_zero() {
         IncludeStatus { file: "spokes.d/a.yaml".into(), problems: Vec::new() },
         IncludeStatus { file: "spokes.d/b.yaml".into(), problems: vec!["a problem".into()] },
     ]);
+    recorder.configuration_read(wall(SECOND));
     recorder.add_target(&Arc::new(target("payments/hoot/hello")));
     recorder.add_target(&Arc::new(guard("payments/hoot/refused")));
     let zonal = TargetId { zone: Some("euw1-az1".parse().unwrap()), ..target("orders/hoot/hello").id };
@@ -266,4 +267,23 @@ fn what_sts_said_stands_on_the_board_until_a_session_comes() {
     assert_eq!(recorder.snapshot().spokes.remove(0).credentials.word(now), "renewal_failed");
     recorder.credentials_renewed(&role(&["payments"]), Some(now + SECOND));
     assert_eq!(recorder.snapshot().spokes.remove(0).credentials.word(now), "valid");
+}
+
+#[test]
+fn a_refused_reload_leaves_the_moment_of_the_last_good_one() {
+    let recorder = recorder();
+    assert!(samples(&recorder, "config_last_reload").is_empty(), "not read yet");
+    let shown = |successful: u8, second: u64| {
+        let at = wall(SECOND * u32::try_from(second).unwrap()).duration_since(std::time::UNIX_EPOCH).unwrap();
+        [
+            format!("spokeprobe_config_last_reload_success_timestamp_seconds {}", at.as_secs()),
+            format!("spokeprobe_config_last_reload_successful {successful}"),
+        ]
+    };
+    recorder.configuration_read(wall(SECOND));
+    assert_eq!(samples(&recorder, "config_last_reload"), shown(1, 1));
+    recorder.configuration_refused();
+    assert_eq!(samples(&recorder, "config_last_reload"), shown(0, 1));
+    recorder.configuration_read(wall(SECOND * 9));
+    assert_eq!(samples(&recorder, "config_last_reload"), shown(1, 9));
 }

@@ -3,13 +3,14 @@
 //! It reads from `recording` and `Readiness`; the one thing it does is to stop loads, by a function that it is
 //! given. Nothing it serves makes the agent send anything.
 //! `server` holds the limits on who may connect and how long, `access` says who may read what, `routes`
-//! joins the answers made by `status` (JSON) and `page` (HTML).
+//! joins the answers made by `status` (JSON) and `page` (HTML), `compression` packs them for who wants that.
 //!
 //! What it gives away: `/metrics` names spokes, their accounts and roles, and is meant for whoever can reach
 //! the port. Status and page also name ARNs, messages and open doors; on a listener that is not loopback
 //! they are closed unless `web.status: open`.
 
 mod access;
+mod compression;
 mod page;
 mod readiness;
 mod response_deadline;

@@ -1,11 +1,12 @@
 //! The paths and their answers.
 
 use crate::web::access::{self, Access};
+use crate::web::compression::Coding;
 use crate::web::{State, StatusAccess, page, status};
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::{from_fn, from_fn_with_state, map_response};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
@@ -64,12 +65,13 @@ async fn stop_loads(extract::State(served): extract::State<Served>) -> String {
     format!("stopped {stopped} {}\n", if stopped == 1 { "load" } else { "loads" })
 }
 
-async fn metrics(extract::State(served): extract::State<Served>) -> Response {
-    large(&served, "text/plain; version=0.0.4; charset=utf-8", |state| state.recorder.encode_text()).await
+async fn metrics(extract::State(served): extract::State<Served>, coding: Coding) -> Response {
+    let kind = "text/plain; version=0.0.4; charset=utf-8";
+    large(&served, coding, kind, |state| state.recorder.encode_text()).await
 }
 
-async fn status_json(extract::State(served): extract::State<Served>) -> Response {
-    large(&served, "application/json", |state| {
+async fn status_json(extract::State(served): extract::State<Served>, coding: Coding) -> Response {
+    large(&served, coding, "application/json", |state| {
         let mut json = serde_json::to_vec(&status::view(state)).unwrap_or_else(|error| {
             // The views hold texts, numbers and lists only; there is nothing in them that could fail.
             tracing::error!(%error, "status could not be written");
@@ -81,21 +83,33 @@ async fn status_json(extract::State(served): extract::State<Served>) -> Response
     .await
 }
 
-async fn status_page(extract::State(served): extract::State<Served>) -> Response {
-    large(&served, "text/html; charset=utf-8", |state| page::render(&status::view(state)).into_bytes()).await
+async fn status_page(extract::State(served): extract::State<Served>, coding: Coding) -> Response {
+    let kind = "text/html; charset=utf-8";
+    large(&served, coding, kind, |state| page::render(&status::view(state)).into_bytes()).await
 }
 
-/// Makes a large answer off the threads that probes run on, and counts it until its last byte is written.
-async fn large(served: &Served, kind: &'static str, make: fn(&State) -> Vec<u8>) -> Response {
+/// Makes a large answer, packed if the peer wants that, off the threads that probes run on, and counts it until its
+/// last byte is written.
+async fn large(served: &Served, coding: Coding, kind: &'static str, make: fn(&State) -> Vec<u8>) -> Response {
     let Ok(Ok(permit)) = timeout(LARGE_ANSWER_WAIT, Arc::clone(&served.large).acquire_owned()).await else {
         return (StatusCode::SERVICE_UNAVAILABLE, "too many scrapes at once\n").into_response();
     };
     let state = served.state.clone();
     // The permit goes along: a peer that hangs up does not stop the work, so it must not free the place.
-    match tokio::task::spawn_blocking(move || Counted { content: make(&state), _permit: permit }).await {
-        Ok(counted) => {
+    let made = tokio::task::spawn_blocking(move || {
+        let plain = make(&state);
+        let packed = coding.pack(&plain);
+        (packed.is_some(), Counted { content: packed.unwrap_or(plain), _permit: permit })
+    });
+    match made.await {
+        Ok((packed, counted)) => {
             let body = Body::from(Bytes::from_owner(counted));
-            ([(header::CONTENT_TYPE, kind)], body).into_response()
+            let headers = [(header::CONTENT_TYPE, kind), (header::VARY, "accept-encoding")];
+            let mut answer = (headers, body).into_response();
+            if packed {
+                answer.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+            }
+            answer
         }
         Err(error) => {
             if error.is_panic() {

@@ -309,3 +309,42 @@ async fn loads_are_stopped_from_this_machine_only_and_by_no_foreign_page() {
     }
     assert_eq!(agent.stops.load(Ordering::Relaxed), 2);
 }
+
+/// Head and body of an answer to a peer that wants this coding.
+async fn coded(agent: &Agent, path: &str, coding: &str) -> (String, Vec<u8>) {
+    let mut stream = TcpStream::connect(agent.address).await.unwrap();
+    let head = format!(
+        "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nAccept-Encoding: {coding}\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await.unwrap();
+    let end = answer.windows(4).position(|four| four == b"\r\n\r\n").unwrap() + 4;
+    let body = answer.split_off(end);
+    (String::from_utf8(answer).unwrap(), body)
+}
+
+#[tokio::test]
+async fn what_grows_with_the_targets_is_packed_for_those_who_want_it() {
+    let agent = agent("127.0.0.1:0", StatusAccess::Auto).await;
+    for path in ["/metrics", "/api/v1/status", "/"] {
+        let (plain_head, plain) = coded(&agent, path, "gzip;q=0, identity").await;
+        let (head, packed) = coded(&agent, path, "br, gzip;q=0.9").await;
+        for head in [&plain_head, &head] {
+            assert!(
+                head.starts_with("HTTP/1.1 200") && head.contains("\r\nvary: accept-encoding\r\n"),
+                "{head}"
+            );
+        }
+        assert!(!plain_head.contains("content-encoding"), "{plain_head}");
+        assert!(head.contains("\r\ncontent-encoding: gzip\r\n"), "{head}");
+        assert!(head.contains(&format!("\r\ncontent-length: {}\r\n", packed.len())), "{head}");
+        let mut unpacked = String::new();
+        std::io::Read::read_to_string(&mut flate2::read::GzDecoder::new(&*packed), &mut unpacked).unwrap();
+        assert!(packed.len() < unpacked.len(), "{path}: {} of {}", packed.len(), unpacked.len());
+        let lines = |text: &str| text.lines().filter(|line| !line.contains("process_")).count();
+        assert_eq!(lines(&unpacked), lines(std::str::from_utf8(&plain).unwrap()), "{path}");
+    }
+    let (head, body) = coded(&agent, "/-/healthy", "gzip").await;
+    assert!(!head.contains("content-encoding") && body == b"healthy\n", "small answers stay as they are");
+}

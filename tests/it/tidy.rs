@@ -115,6 +115,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("serde_yaml", &["src/yaml"]),
     ("saphyr_parser", &["src/yaml"]),
     ("axum", &["src/web"]),
+    ("flate2", &["src/web"]),
     ("clap", &["src/cli"]),
     ("terminal_size", &["src/cli"]),
     ("httparse", &["src/simulator"]),
