@@ -133,7 +133,7 @@ def table(title: str, queries: list[str], columns: dict[str, str], hidden: list[
     more.setdefault("size", (24, 10))
     return panel(
         "table", title, [instant(expr) for expr in queries], transformations=transformations, custom={"align": "auto", "filterable": True},
-        options={"showHeader": True, "cellHeight": "sm", "footer": {"show": False, "reducer": ["sum"], "countRows": False, "fields": ""}}, **more,
+        options={"showHeader": True, "cellHeight": "sm"}, **more,
     )
 
 
@@ -167,9 +167,9 @@ def coloured(colours: dict[str, str]) -> list[dict[str, Any]]:
 
 def variable(name: str, query: str, label: str, multi: bool = True) -> dict[str, Any]:
     """A variable over the values of a label."""
-    more: dict[str, Any] = {"allValue": ".*", "current": {"selected": True, "text": ["All"], "value": ["$__all"]}} if multi else {"current": {}}
+    more: dict[str, Any] = {"allValue": ".*", "current": {"selected": True, "text": ["All"], "value": ["$__all"]}} if multi else {}
     return {
-        "type": "query", "name": name, "label": label, "datasource": SOURCE, "definition": query, "includeAll": multi, "multi": multi, "refresh": 2,
+        "type": "query", "name": name, "label": label, "datasource": SOURCE, "includeAll": multi, "multi": multi, "refresh": 2,
         "query": {"qryType": 1, "query": query, "refId": "PrometheusVariableQueryEditor-VariableQuery"}, "sort": 1, "regex": "", "options": [], "hide": 0, **more,
     }
 
@@ -186,7 +186,7 @@ def dashboard(uid: str, title: str, about: str, variables: list[dict[str, Any]],
         x, high = x + width, max(high, height)
     source = {
         "type": "datasource", "name": "datasource", "label": "Data source", "query": "prometheus", "refresh": 1, "regex": "", "hide": 0,
-        "includeAll": False, "multi": False, "options": [], "current": {},
+        "includeAll": False, "multi": False, "options": [],
     }
     job = variable("job", "label_values(spokeprobe_build_info, job)", "Job")
     others = {
@@ -246,8 +246,8 @@ def spoke() -> dict[str, Any]:
     """One spoke."""
     ok = f'{HERE_ONLY},outcome="ok"'
     one = f'{JOB},spoke=~"$spoke"'
-    single = {**SPOKES, "multi": False, "includeAll": False, "current": {}}
-    del single["allValue"]
+    single = {**SPOKES, "multi": False, "includeAll": False}
+    del single["allValue"], single["current"]
     return dashboard(
         "spokeprobe-spoke", "spokeprobe / Spoke", "One spoke: each probe, its answers, its session.", [single, APIS],
         [
