@@ -51,7 +51,10 @@ impl LoggingArgs {
         let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
         let started = match self.log_format {
             LogFormat::Json => {
+                // Without module and spans: `target` and `name` would stand twice in one object, and whoever reads
+                // it would keep the wrong one.
                 let layer = layer.json().flatten_event(true).with_current_span(false);
+                let layer = layer.with_span_list(false).with_target(false);
                 tracing_subscriber::registry().with(layer.with_filter(filter)).try_init()
             }
             LogFormat::Text => {

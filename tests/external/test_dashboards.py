@@ -1,7 +1,8 @@
 """The dashboards against real servers: every query returns data, every variable has values, every key is one of Grafana's.
 
-One agent probes the demo's hub with the demo's configuration and a load that comes again and again. Three servers
-scrape it: Debian's Prometheus, the newest, and the newest with classic histograms turned into native ones.
+One agent probes the demo's hub with the demo's configuration, zones and a load. Three servers scrape it: Debian's
+Prometheus, the newest, and the newest with classic histograms turned into native ones. A load begins at a full minute,
+so how long the file takes depends on when it is run: half a minute to a minute and a quarter.
 """
 
 from __future__ import annotations
@@ -24,19 +25,22 @@ import yaml
 from agent import PlainYaml, start_agent
 from monitoring import Prometheus, Refused, start_prometheus
 from processes import Launcher, free_port, wait_until
-from simulated import start_simulator
+from simulated import Simulated, start_simulator
 
 # The first test of the file waits for what is shared by all of them.
 pytestmark = pytest.mark.timeout(180)
 
 ROOT = Path(__file__).resolve().parents[2]
 DASHBOARDS = ROOT / "dashboards"
+RULES = ROOT / "deploy" / "prometheus"
 GRAFANA = Path(__file__).parent / "grafana"
 INSTALLED = ROOT / "target" / "test-tools" / "grafana"
 NAMES = ["fleet", "spoke", "endpoint", "load", "agent"]
 KINDS = ["release", "newest", "native"]
 # How long the servers look on before they are asked. Every chapter of the demo that the dashboards show happens within.
 WATCHED_SECONDS = 25
+# What a load needs for every panel about it, and how long before it the agent must have started.
+LOAD_SECONDS, START_SECONDS = 8, 6
 # What Grafana puts in, at a scrape interval of a second.
 BUILT_IN = {"__rate_interval": "10s", "__interval": "5s", "__range": "30s"}
 # The spoke whose page is looked at: one that works. A spoke that refuses everything has no latency to show.
@@ -57,10 +61,18 @@ class Scene:
     servers: dict[str, Prometheus]
 
 
-def write_scene(launcher: Launcher, config_file: Path) -> dict[str, Any]:
-    """The demo's configuration, with a load that begins soon and lasts."""
-    content = yaml.safe_load(config_file.read_text())
+def scene_of_the_demo(hub: Simulated, load_at: float) -> dict[str, Any]:
+    """The demo's configuration, with two zones at the simulator's one address and a load at this moment."""
+    assert hub.config_file
+    content = yaml.safe_load(hub.config_file.read_text())
     content["web"] = {"listen": f"127.0.0.1:{free_port()}"}
+    content["hub"]["endpoint"].setdefault("zones", {zone: f"{hub.host}:{hub.port}" for zone in ("euw1-az1", "euw1-az2")})
+    content["loads"] = [
+        {
+            "name": "evening", "probe": "payments/hoot/hello", "stages": [{"at": "20/s", "for": "2m"}],
+            "at": time.strftime("%H:%M", time.gmtime(load_at)),
+        }
+    ]  # fmt: skip
     return content
 
 
@@ -69,23 +81,27 @@ def scene(binary: Path, shared_launcher: Launcher, tool: Callable[[str], Path]) 
     """One run for all tests of this file."""
     hub = start_simulator(shared_launcher, binary)
     assert hub.config_file
-    content = write_scene(shared_launcher, hub.config_file)
+    load_at = ((time.time() + START_SECONDS) // 60 + 1) * 60
+    content = scene_of_the_demo(hub, load_at)
     for name in ("ca.pem", "narrow.json"):
         shutil.copy(hub.config_file.parent / name, shared_launcher.folder / name)
     agent = start_agent(shared_launcher, binary, content, hub.environment)
     listen = content["web"]["listen"]
     newest = tool("prometheus-newest")
+    classic = {"rule_files": [str(RULES / "spokeprobe.recording.yml"), str(RULES / "spokeprobe.alerts.yml")]}
+    native = {"rule_files": [str(RULES / "spokeprobe.recording.native.yml"), str(RULES / "spokeprobe.alerts.yml")]}
     servers = {
-        "release": start_prometheus(shared_launcher, "release", tool("prometheus"), [listen]),
-        "newest": start_prometheus(shared_launcher, "newest", newest, [listen]),
+        "release": start_prometheus(shared_launcher, "release", tool("prometheus"), [listen], **classic),
+        "newest": start_prometheus(shared_launcher, "newest", newest, [listen], **classic),
         "native": start_prometheus(
             shared_launcher, "native", newest, [listen], "--enable-feature=native-histograms",
-            job={"convert_classic_histograms_to_nhcb": True},
+            job={"convert_classic_histograms_to_nhcb": True}, **native,
         ),
     }  # fmt: skip
-    began = time.monotonic()
     agent.wait_ready()
-    wait_until("the servers have seen enough", lambda: time.monotonic() - began > WATCHED_SECONDS, WATCHED_SECONDS + 5, 0.5)
+    end = max(time.time() + WATCHED_SECONDS, load_at + LOAD_SECONDS)
+    wait_until("the servers have seen enough", lambda: time.time() > end, 100, 0.5)
+    assert agent.metrics().sum("load_running") == 1, "the load did not begin"
     yield Scene(shared_launcher, servers)
 
 
@@ -154,6 +170,24 @@ def test_no_panel_is_empty(scene: Scene, name: str, kind: str) -> None:
     empty = empty_panels(dashboard, scene.servers[kind])
     assert not empty, "\n".join(empty)
     print(f"{sum(1 for _ in expressions(dashboard['panels']))} queries on {kind}")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_rule_has_data(scene: Scene, kind: str) -> None:
+    """No rule fails, every recording rule records numbers, and every metric that an alert reads is there, on this server."""
+    server = scene.servers[kind]
+    assert not server.problems_of_rules()
+    recording, alerts = "spokeprobe.recording.native.yml" if kind == "native" else "spokeprobe.recording.yml", "spokeprobe.alerts.yml"
+    files = {name: yaml.safe_load((RULES / name).read_text())["groups"] for name in (recording, alerts)}
+    recorded = {rule["record"] for group in files[recording] for rule in group["rules"]}
+    assert len(recorded) >= 10
+    for name in recorded:
+        rows = server.query(name)
+        assert any(not math.isnan(float(row["value"][1])) for row in rows), f"{name}: {rows[:3]}"
+    read = {name for group in files[alerts] for rule in group["rules"] for name in re.findall(r"\bspokeprobe[:_][\w:]+", rule["expr"])}
+    absent = {name for name in read if not server.query(f"count({name})")}
+    assert not absent, absent
+    print(f"{len(recorded)} series recorded, {len(read)} read by alerts, on {kind}")
 
 
 def test_the_servers_store_what_they_are_said_to(scene: Scene) -> None:
