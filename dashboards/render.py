@@ -300,6 +300,8 @@ def endpoint() -> dict[str, Any]:
 def load() -> dict[str, Any]:
     """Load runs."""
     these = f'{JOB},load=~"$load"'
+    # Answers have no series before the first run.
+    none_yet = f"0 * sum by (load) (spokeprobe_load_running{{{these}}})"
     return dashboard(
         "spokeprobe-load", "spokeprobe / Load runs", "Rate asked and reached, response time (from due) beside service time (from sent), what was missed, what stopped a run.", [LOADS],
         [
@@ -309,9 +311,9 @@ def load() -> dict[str, Any]:
             stat("Stopped by a guard in this time", f"sum(increase(spokeprobe_load_stopped_total{{{these}}}[$__range])) or vector(0)", thresholds=steps((None, GREEN), (1, RED)), size=(6, 4)),
             lines(
                 "Rate asked and reached", (f"sum by (load) (spokeprobe_load_rate_asked{{{these}}})", "asked {{load}}"),
-                (f"sum by (load) ({rate('load_requests_total', these)})", "reached {{load}}"), unit="reqps", min=0,
+                (f"sum by (load) ({rate('load_requests_total', these)}) or {none_yet}", "reached {{load}}"), unit="reqps", min=0,
             ),
-            lines("Answers by code and reason", (f"sum by (code, reason) ({rate('load_requests_total', these)})", "{{code}} {{reason}}"), stacked=True, unit="reqps"),
+            lines("Answers by code and reason", (f"sum by (code, reason) ({rate('load_requests_total', these)}) or sum({none_yet})", "{{code}} {{reason}}"), stacked=True, unit="reqps"),
             lines(
                 "Response time, from due", (quantile(0.5, "load_response_seconds", these, "load"), "p50 {{load}}"), (quantile(0.9, "load_response_seconds", these, "load"), "p90 {{load}}"),
                 (quantile(0.99, "load_response_seconds", these, "load"), "p99 {{load}}"), unit="s", min=0, about="What a caller would have waited: it holds all queueing.",

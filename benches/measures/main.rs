@@ -10,7 +10,7 @@
 //! fleet    a simulated AWS and its configuration, for any number of targets
 //! micro    one sign, one classification, one recording, the timetable
 //! attempts whole attempts over TLS: a closed loop, and the agent at a low rate
-//! memory   the agent with 1,000 and 10,000 targets, and what a scrape of it costs
+//! memory   the agent with 100, 1,000 and 10,000 targets, and what a scrape of it costs
 //! start    from exec to the first result
 //! lateness how late the pacer is beside a bare thread, and how often it wakes up
 //! clock    the stop watch and batches       process  other processes: start, pin, read their cost
@@ -45,6 +45,7 @@ const PARTS: &[Part] = &[
     Part { name: "micro", is_client: true, run: micro::measure },
     Part { name: "attempts", is_client: true, run: attempts::measure_closed_loop },
     Part { name: "agent", is_client: false, run: attempts::measure_low_rate },
+    Part { name: "memory-100", is_client: false, run: |effort| memory::measure(100, effort) },
     Part { name: "memory-1000", is_client: false, run: |effort| memory::measure(1_000, effort) },
     Part { name: "memory-10000", is_client: false, run: |effort| memory::measure(10_000, effort) },
     Part { name: "start", is_client: false, run: start::measure },

@@ -7,12 +7,12 @@ use crate::Effort;
 use crate::clock::{each_call, per_call};
 use crate::figure::Figure;
 use crate::fleet::Fleet;
-use crate::process::{get, own_resident_bytes};
+use crate::process::{get_as, own_resident_bytes};
 use spokeprobe::app::{App, Seams};
 use spokeprobe::recording::Recorder;
 use spokeprobe::seams::{self, Clock, SystemClock, TokioWait, Wait};
 use spokeprobe::simulator::{Hub, InMemory, World};
-use spokeprobe::{sources, web};
+use spokeprobe::{plan, sources, web};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -28,31 +28,33 @@ pub(crate) fn measure(targets: usize, effort: Effort) -> Vec<Figure> {
     assert_eq!(fleet.targets(), targets);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build();
     // Rings are full after 256 attempts. Ten times as many targets would only take ten times as long.
-    let fills_rings = targets <= 1_000 && effort == Effort::Full;
-    let (recorder, weights) = runtime.expect("a runtime").block_on(run(fleet, fills_rings));
+    let fills_rings = targets == 1_000 && effort == Effort::Full;
+    let (recorder, weights, promised) = runtime.expect("a runtime").block_on(run(fleet, fills_rings));
     let count = f64::from(u32::try_from(targets).expect("a number of targets"));
     let shown = thousands(targets);
     let weight = |name: &str, bytes: f64, includes: &str| {
         let name = format!("memory per target, {name}, {shown} targets");
         Figure::of(&name, &[bytes / count], PER_KIB, "KiB", includes).at_most(BOUND_BYTES * PER_KIB)
     };
-    let mut figures = vec![
-        weight(
+    let mut figures = Vec::new();
+    // What an agent weighs without any target would be most of the share of each of few.
+    if targets >= 1_000 {
+        figures.push(weight(
             "not yet attempted",
             weights.built,
             "growth of resident memory from before the configuration was read, with what the allocator keeps \
              of reading it; the spoke's and role's share",
-        ),
-        weight(
+        ));
+        figures.push(weight(
             "idle after two attempts",
             weights.attempted,
             "the same, with signed request, last outcome, histogram; no connections",
-        ),
-    ];
-    figures.extend(weights.filled.map(|bytes| {
-        weight("idle after 260 attempts", bytes, "the same, with the full ring of 256 response times")
-    }));
-    figures.extend(scrape(&recorder, &shown, effort));
+        ));
+        figures.extend(weights.filled.map(|bytes| {
+            weight("idle after 260 attempts", bytes, "the same, with the full ring of 256 response times")
+        }));
+    }
+    figures.extend(scrape(&recorder, promised, &shown, effort));
     figures
 }
 
@@ -63,7 +65,8 @@ struct Weights {
     filled: Option<f64>,
 }
 
-async fn run(fleet: Fleet, fills_rings: bool) -> (Arc<Recorder>, Weights) {
+/// Runs the agent to its end: what it recorded, what it weighed, and the series that `plan` promised.
+async fn run(fleet: Fleet, fills_rings: bool) -> (Arc<Recorder>, Weights, usize) {
     let started = SystemTime::UNIX_EPOCH + Duration::from_secs(1_789_466_400);
     let clock = SystemClock::simulated(started);
     let wait: Arc<dyn Wait> = Arc::new(TokioWait::new(clock));
@@ -75,11 +78,11 @@ async fn run(fleet: Fleet, fills_rings: bool) -> (Arc<Recorder>, Weights) {
     let seams = Seams::shared(clock, wait, sessions, Arc::clone(&outside) as _, outside);
 
     let before = own_resident_bytes();
-    let app = {
+    let (app, promised) = {
         let text = fleet.config(None, ([127, 0, 0, 1], 0).into());
-        let plan =
+        let read =
             sources::load_plan_text("generated", &text, &|_| None).expect("a valid configuration").plan;
-        App::build(&plan, seams).expect("an agent")
+        (App::build(&read, seams).expect("an agent"), plan::estimate(&read).time_series.expected)
     };
     let built = own_resident_bytes() - before;
     let recorder = Arc::clone(app.recorder());
@@ -100,29 +103,34 @@ async fn run(fleet: Fleet, fills_rings: bool) -> (Arc<Recorder>, Weights) {
     shutdown.cancel();
     agent.await.expect("no panic").expect("a clean end");
     assert!(recorder.imbalances().is_empty());
-    (recorder, Weights { built, attempted, filled })
+    (recorder, Weights { built, attempted, filled }, promised)
 }
 
-fn scrape(recorder: &Arc<Recorder>, shown: &str, effort: Effort) -> Vec<Figure> {
+fn scrape(recorder: &Arc<Recorder>, promised: usize, shown: &str, effort: Effort) -> Vec<Figure> {
     let times = effort.batches() * 2;
-    let mut bytes = 0;
-    let encode = per_call(effort, || bytes = recorder.encode_text().len());
+    let text = String::from_utf8(recorder.encode_text()).expect("text");
+    let series = text.lines().filter(|line| !line.starts_with('#')).count();
+    assert_eq!(series, promised, "the series that `plan` promises");
+    let encode = per_call(effort, || drop(recorder.encode_text()));
     let address = serve(Arc::clone(recorder));
-    let over_http = |path: &'static str| {
+    let name = |what: &str| format!("{what}, {shown} targets");
+    let number = |number: usize| f64::from(u32::try_from(number).expect("below 4 billion"));
+    let over_http = |path: &'static str, coding: &'static str, how: &str| {
         let mut size = 0;
         let seconds = each_call(times, || {
-            let (status, body) = get(address, path).expect("an answer");
-            assert_eq!(status, 200);
+            let (head, body) = get_as(address, path, coding).expect("an answer");
+            assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
+            assert_eq!(head.contains("content-encoding: gzip"), coding == "gzip", "{head}");
             size = body.len();
         });
-        (seconds, size)
+        let (took, what) = (name(&format!("GET {path}{how}")), name(&format!("GET {path}{how}: size")));
+        [
+            Figure::of(&took, &seconds, MILLISECONDS, "ms", "wall time, over a new connection"),
+            Figure::of(&what, &[number(size) / 1024.0], 1.0, "KiB", "every target as expected"),
+        ]
     };
-    let (metrics, _) = over_http("/metrics");
-    let (status, status_bytes) = over_http("/api/v1/status");
-    let size = |bytes: usize| f64::from(u32::try_from(bytes).expect("below 4 GiB")) / 1024.0 / 1024.0;
-    let name = |what: &str| format!("{what}, {shown} targets");
-    let every_ok = "every target as expected";
-    vec![
+    let mut figures = vec![
+        Figure::of(&name("time series"), &[number(series)], 1.0, "", "as many as `plan` promises"),
         Figure::of(
             &name("a scrape: encoding"),
             &encode,
@@ -130,23 +138,12 @@ fn scrape(recorder: &Arc<Recorder>, shown: &str, effort: Effort) -> Vec<Figure> 
             "ms",
             "processor time, every target as expected",
         ),
-        Figure::of(
-            &name("a scrape: GET /metrics"),
-            &metrics,
-            MILLISECONDS,
-            "ms",
-            "wall time, over a new connection",
-        ),
-        Figure::of(&name("a scrape: size"), &[size(bytes)], 1.0, "MiB", every_ok),
-        Figure::of(
-            &name("GET /api/v1/status"),
-            &status,
-            MILLISECONDS,
-            "ms",
-            "wall time, over a new connection",
-        ),
-        Figure::of(&name("GET /api/v1/status: size"), &[size(status_bytes)], 1.0, "MiB", every_ok),
-    ]
+    ];
+    for path in ["/metrics", "/api/v1/status"] {
+        figures.extend(over_http(path, "identity", ""));
+        figures.extend(over_http(path, "gzip", " with gzip"));
+    }
+    figures
 }
 
 /// Serves a recorder in a thread that ends with the process.
@@ -173,5 +170,5 @@ fn serve(recorder: Arc<Recorder>) -> SocketAddr {
 }
 
 fn thousands(number: usize) -> String {
-    format!("{},{:03}", number / 1_000, number % 1_000)
+    if number < 1_000 { number.to_string() } else { format!("{},{:03}", number / 1_000, number % 1_000) }
 }

@@ -184,15 +184,21 @@ pub(crate) fn free_address() -> SocketAddr {
 
 /// A whole GET over a connection of its own: status and body; `None` when nobody answers.
 pub(crate) fn get(address: SocketAddr, path: &str) -> Option<(u16, String)> {
+    let (head, body) = get_as(address, path, "identity")?;
+    Some((head.split(' ').nth(1)?.parse().ok()?, String::from_utf8_lossy(&body).into_owned()))
+}
+
+/// The same with the coding that is asked for: head and body as they came.
+pub(crate) fn get_as(address: SocketAddr, path: &str, coding: &str) -> Option<(String, Vec<u8>)> {
     let mut stream = TcpStream::connect(address).ok()?;
     stream.set_read_timeout(Some(Duration::from_secs(20))).ok()?;
-    let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes()).ok()?;
+    let headers = format!("Host: {address}\r\nConnection: close\r\nAccept-Encoding: {coding}\r\n");
+    write!(stream, "GET {path} HTTP/1.1\r\n{headers}\r\n").ok()?;
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).ok()?;
-    let answer = String::from_utf8_lossy(&answer).into_owned();
-    let (head, body) = answer.split_once("\r\n\r\n")?;
-    Some((head.split(' ').nth(1)?.parse().ok()?, body.to_owned()))
+    let end = answer.windows(4).position(|four| four == b"\r\n\r\n")? + 4;
+    let body = answer.split_off(end);
+    Some((String::from_utf8(answer).ok()?, body))
 }
 
 /// Asks every 2 ms until the answer is right, and gives it back.
