@@ -145,7 +145,7 @@ fn the_estimate_adds_up() {
     // The guard's calls are not charged.
     assert!((estimate.monthly_cost.api_calls_usd - 0.3024).abs() < 1e-9);
     let histogram = 12 + 3;
-    let agent = (15 + 3) + (10 + 3) + 9 + 7;
+    let agent = (12 + 3) + (10 + 3) + 9 + 7;
     let probe = 1 + 1 + 1 + 3 + histogram + 4;
     let guard = 1 + 2 + 1 + 3 + histogram + 4 + 1;
     let spoke = 2 + 1 + 1 + 1 + 1;

@@ -18,8 +18,8 @@ const PREFIX: &str = "spokeprobe_";
 
 /// Bounds of `schedule_lag_seconds`: a healthy agent is far below a millisecond's multiple, a starving one
 /// far above.
-pub(super) const LAG_BUCKETS: [f64; 15] =
-    [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
+pub(super) const LAG_BUCKETS: [f64; 12] =
+    [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0];
 
 /// Bounds of `assume_role_duration_seconds`.
 pub(super) const STS_BUCKETS: [f64; 10] = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];

@@ -287,3 +287,15 @@ fn a_refused_reload_leaves_the_moment_of_the_last_good_one() {
     recorder.configuration_read(wall(SECOND * 9));
     assert_eq!(samples(&recorder, "config_last_reload"), shown(1, 9));
 }
+
+#[test]
+fn no_histogram_has_more_than_twelve_buckets_by_default() {
+    let text = text(&recorder());
+    let families = text.lines().filter_map(|line| line.split_once("_bucket{"));
+    let mut buckets = BTreeMap::new();
+    for (family, labels) in families.filter(|(_, labels)| !labels.contains("+Inf")) {
+        assert!(labels.starts_with("le="), "one series before any target: {labels}");
+        *buckets.entry(family).or_insert(0) += 1;
+    }
+    assert!(buckets.len() >= 2 && buckets.values().all(|count| *count <= 12), "{buckets:?}");
+}

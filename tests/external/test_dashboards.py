@@ -93,6 +93,7 @@ def scene(binary: Path, shared_launcher: Launcher, tool: Callable[[str], Path]) 
     agent = start_agent(shared_launcher, binary, content, hub.environment)
     listen = content["web"]["listen"]
     newest = tool("prometheus-newest")
+    example = yaml.safe_load((RULES / "prometheus.native.yml").read_text())
     classic = {"rule_files": [str(RULES / "spokeprobe.recording.yml"), str(RULES / "spokeprobe.alerts.yml")]}
     native = {"rule_files": [str(RULES / "spokeprobe.recording.native.yml"), str(RULES / "spokeprobe.alerts.yml")]}
     servers = {
@@ -100,7 +101,7 @@ def scene(binary: Path, shared_launcher: Launcher, tool: Callable[[str], Path]) 
         "newest": start_prometheus(shared_launcher, "newest", newest, [listen], **classic),
         "native": start_prometheus(
             shared_launcher, "native", newest, [listen], "--enable-feature=native-histograms",
-            job={"convert_classic_histograms_to_nhcb": True}, **native,
+            job={key: value for key, value in example["scrape_configs"][0].items() if key.startswith("convert")}, **native,
         ),
     }  # fmt: skip
     agent.wait_ready()

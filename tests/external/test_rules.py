@@ -33,6 +33,18 @@ def test_rules_are_well_formed(tool: Callable[[str], Path], promtool: str) -> No
     assert found.stdout.count("SUCCESS") == len(RULES)
 
 
+def test_example_servers_are_well_formed(tool: Callable[[str], Path], tmp_path: Path) -> None:
+    """promtool check config finds nothing in the example servers; a misspelt key is refused."""
+    for promtool, name in [("promtool", "prometheus.yml"), ("promtool-newest", "prometheus.yml"), ("promtool-newest", "prometheus.native.yml")]:
+        found = run(tool(promtool), "check", "config", FOLDER / name)
+        assert found.returncode == 0, found.stdout + found.stderr
+    compose = ROOT / "deploy" / "compose" / "prometheus.yml"
+    assert run(tool("promtool-newest"), "check", "config", "--syntax-only", compose).returncode == 0
+    broken = tmp_path / "prometheus.yml"
+    broken.write_text(compose.read_text().replace("static_configs", "static_config"))
+    assert run(tool("promtool-newest"), "check", "config", "--syntax-only", broken).returncode != 0
+
+
 @pytest.mark.parametrize("promtool", ["promtool", "promtool-newest"])
 def test_alerts_fire_and_stay_silent(tool: Callable[[str], Path], promtool: str) -> None:
     """promtool test rules: every case fires, with these labels and this text, and every other stays silent."""
