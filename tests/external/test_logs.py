@@ -77,6 +77,11 @@ def test_the_log_says_what_changes_and_more_when_asked(binary: Path, launcher: L
     print(f"{len(lines(agent))} lines, {count} of them attempts")
 
 
+def test_the_help_names_the_signal(binary: Path, launcher: Launcher) -> None:
+    """`run --help` says which signal shows more."""
+    assert "SIGUSR2" in launcher.run("help", binary, "run", "--help").stdout
+
+
 def test_the_signal_changes_nothing_else(binary: Path, launcher: Launcher, serve, closing) -> None:
     """SIGUSR2 before the agent is ready, and many of them, end nothing: it goes on probing and ends well."""
     sts, witness = closing(SmallSts([HUB])), serve(answer)

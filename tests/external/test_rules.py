@@ -61,10 +61,15 @@ def test_a_wrong_rule_is_noticed(tool: Callable[[str], Path], tmp_path: Path) ->
     text = alerts.read_text()
     alerts.write_text(text.replace("absent(", "abscent(", 1))
     assert run(tool("promtool"), "check", "rules", alerts).returncode != 0
-    for old, new in [("spokeprobe_door_open) == 1", "spokeprobe_door_open) == 2"), ("scope: security", "scope: spoke"), ("> 240", "> 2400")]:
+    seeds = [
+        ("spokeprobe_door_open) == 1", "spokeprobe_door_open) == 2", "spokes.yml"),
+        ("scope: security", "scope: spoke", "spokes.yml"),
+        ("> 240", "> 2400", "agent.yml"),
+    ]
+    for old, new, cases in seeds:
         assert old in text
         alerts.write_text(text.replace(old, new))
-        found = run(tool("promtool"), "test", "rules", *(tmp_path / "prometheus" / "tests" / name for name in CASES))
+        found = run(tool("promtool"), "test", "rules", tmp_path / "prometheus" / "tests" / cases)
         assert found.returncode != 0, f"{old} -> {new}"
 
 
