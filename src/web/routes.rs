@@ -13,11 +13,14 @@ use axum::routing::{get, post};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
 /// Answers of the size of a scrape that may be in memory at once, those being read by slow peers included.
 const LARGE_ANSWERS: usize = 4;
+/// Such answers that are worked on at once: whoever scrapes without pause takes one core, and not all that probes
+/// need as well.
+const LARGE_ANSWERS_IN_WORK: usize = 1;
 /// How long a request waits for one of them.
 const LARGE_ANSWER_WAIT: Duration = Duration::from_secs(10);
 
@@ -26,11 +29,13 @@ const LARGE_ANSWER_WAIT: Duration = Duration::from_secs(10);
 struct Served {
     state: State,
     large: Arc<Semaphore>,
+    in_work: Arc<Semaphore>,
 }
 
 /// The whole application for a listener.
 pub(super) fn router(state: State, listen: SocketAddr, status: StatusAccess) -> Router {
-    let served = Served { state, large: Arc::new(Semaphore::new(LARGE_ANSWERS)) };
+    let permits = |count| Arc::new(Semaphore::new(count));
+    let served = Served { state, large: permits(LARGE_ANSWERS), in_work: permits(LARGE_ANSWERS_IN_WORK) };
     Router::new()
         .route("/", get(status_page))
         .route("/metrics", get(metrics))
@@ -91,7 +96,12 @@ async fn status_page(extract::State(served): extract::State<Served>, coding: Cod
 /// Makes a large answer, packed if the peer wants that, off the threads that probes run on, and counts it until its
 /// last byte is written.
 async fn large(served: &Served, coding: Coding, kind: &'static str, make: fn(&State) -> Vec<u8>) -> Response {
-    let Ok(Ok(permit)) = timeout(LARGE_ANSWER_WAIT, Arc::clone(&served.large).acquire_owned()).await else {
+    // One after the other, or a place in work would wait for a place in memory that a slow reader holds.
+    let permits = async {
+        let permit = Arc::clone(&served.large).acquire_owned().await?;
+        Ok::<_, AcquireError>((permit, Arc::clone(&served.in_work).acquire_owned().await?))
+    };
+    let Ok(Ok((permit, work))) = timeout(LARGE_ANSWER_WAIT, permits).await else {
         return (StatusCode::SERVICE_UNAVAILABLE, "too many scrapes at once\n").into_response();
     };
     let state = served.state.clone();
@@ -99,6 +109,7 @@ async fn large(served: &Served, coding: Coding, kind: &'static str, make: fn(&St
     let made = tokio::task::spawn_blocking(move || {
         let plain = make(&state);
         let packed = coding.pack(&plain);
+        drop(work);
         (packed.is_some(), Counted { content: packed.unwrap_or(plain), _permit: permit })
     });
     match made.await {
