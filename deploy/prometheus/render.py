@@ -148,6 +148,8 @@ def alert(
 
 # Adds the account and the labels of alert routes. `max by` makes it one series also while two agents probe a spoke; a label that
 # no spoke has configured stays empty.
+# How many probes of a spoke an alert is about.
+PROBES = "{{ $value }} {{ if eq $value 1.0 }}probe{{ else }}probes{{ end }} of {{ $labels.spoke }}"
 WITH_TEAM = "* on (spoke) group_left (account, team, env)\n  max by (spoke, account, team, env) (spokeprobe_spoke_info)"
 
 
@@ -267,26 +269,26 @@ def alerts() -> str:
         alert(
             "SpokeprobeDenied", last("denied"), "1m", "critical", "spoke",
             "{{ $labels.spoke }} refuses: {{ $labels.reason }}",
-            "{{ $value }} probes of {{ $labels.spoke }} (account {{ $labels.account }}) are refused, and should not be so: {{ $labels.reason }}. "
+            PROBES + " (account {{ $labels.account }}) refused, and should not be: {{ $labels.reason }}. "
             "`spokeprobe explain {{ $labels.reason }}` says who owns that.",
             runbook=reason, keep="2m",
         ),
         alert(
             "SpokeprobeFailing", last("failed|throttled"), "2m", "critical", "spoke",
             "{{ $labels.spoke }} fails: {{ $labels.reason }}",
-            "{{ $value }} probes of {{ $labels.spoke }} (account {{ $labels.account }}) reach it and get the wrong answer or none: {{ $labels.reason }}.",
+            PROBES + " (account {{ $labels.account }}) got the wrong answer or none: {{ $labels.reason }}.",
             runbook=reason, keep="2m",
         ),
         alert(
             "SpokeprobeUnreachable", last("unreachable"), "2m", "critical", "spoke",
             "{{ $labels.spoke }} cannot be reached: {{ $labels.reason }}",
-            "{{ $value }} probes of {{ $labels.spoke }} (account {{ $labels.account }}) reach nobody: {{ $labels.reason }}.",
+            PROBES + " (account {{ $labels.account }}) reached nobody: {{ $labels.reason }}.",
             runbook=reason, keep="2m",
         ),
         alert(
             "SpokeprobeUnsent", last("unsent"), "2m", "critical", "spoke",
             "{{ $labels.spoke }} is not probed: {{ $labels.reason }}",
-            "{{ $value }} probes of {{ $labels.spoke }} (account {{ $labels.account }}) cannot be sent for want of a session: {{ $labels.reason }}.",
+            PROBES + " (account {{ $labels.account }}) not sent, for want of a session: {{ $labels.reason }}.",
             runbook=reason, keep="2m", labels={"cause": "session"},
         ),
         alert(
@@ -294,7 +296,7 @@ def alerts() -> str:
             "count by (spoke) (\n  time() - spokeprobe_last_attempt_timestamp_seconds > 3 * spokeprobe_probe_interval_seconds + 60\n)",
             "2m", "warning", "spoke",
             "Results of {{ $labels.spoke }} are old",
-            "{{ $value }} probes of {{ $labels.spoke }} have had no attempt for three of their intervals: what is shown of them is not the present.",
+            PROBES + " without an attempt for three intervals: what is shown of that is not the present.",
         ),
         alert(
             "SpokeprobeSlow", f'spokeprobe:slo_errors:ratio_rate5m{{slo="latency"}} > {1 - FAST_SHARE_FLOOR:g}\n'
