@@ -43,6 +43,11 @@ def quantile(q: float, name: str, match: str, by: str = "") -> str:
     )
 
 
+def numbers(expr: str) -> str:
+    """The same without what is no number: a quantile of nothing is no latency of 0 s either."""
+    return f"({expr}) >= 0"
+
+
 def observed(name: str, match: str, by: str) -> str:
     """How many observations a second a histogram takes, of either kind."""
     return f"sum by ({by}) ({rate(name + '_count', match)}) or histogram_count(sum by ({by}) ({rate(name, match)}))"
@@ -222,7 +227,7 @@ def fleet() -> dict[str, Any]:
             stat("Open doors", f"sum(max by (spoke, api, probe) (spokeprobe_door_open{{{some}}})) or vector(0)", thresholds=steps((None, GREEN), (1, RED)), about="Guards that were let in."),
             stat("Endpoint", f'min(spokeprobe_endpoint_up{{{JOB},zone=""}})', mappings=[{"type": "value", "options": {"0": {"text": "down", "color": RED, "index": 0}, "1": {"text": "up", "color": GREEN, "index": 1}}}]),
             stat("Attempts a second", f"sum({rate('requests_total', some)})", unit="reqps", decimals=1, colour_mode="value", thresholds=steps((None, BLUE))),
-            stat("p99 of what worked", quantile(0.99, "request_duration_seconds", ok), unit="s", thresholds=steps((None, GREEN), (1, YELLOW), (5, RED))),
+            stat("p99 of what worked", numbers(quantile(0.99, "request_duration_seconds", ok)), unit="s", noValue="nothing worked", thresholds=steps((None, GREEN), (1, YELLOW), (5, RED))),
             states("Spokes", f"min by (spoke) (spokeprobe_up{{{some}}})", "{{spoke}}", UP_WORDS, size=(24, 10), about="Red while any probe of the spoke is not as expected."),
             table(
                 "What is not as expected, and who refused", [f'count by (spoke, api, probe, outcome, reason) (spokeprobe_last_outcome{{{some},expected="false"}})'],
@@ -254,8 +259,8 @@ def spoke() -> dict[str, Any]:
             stat("Probes as expected", f"sum(spokeprobe_up{{{HERE_ONLY}}}) / count(spokeprobe_up{{{HERE_ONLY}}})", unit="percentunit", thresholds=steps((None, RED), (0.5, YELLOW), (1, GREEN))),
             stat("Open doors", f"sum(max by (spoke, api, probe) (spokeprobe_door_open{{{HERE_ONLY}}})) or vector(0)", thresholds=steps((None, GREEN), (1, RED))),
             stat("Session ends in", f"min(spokeprobe_credentials_expiry_timestamp_seconds{{{one}}}) - time() or vector(0)", unit="s", thresholds=steps((None, RED), (300, YELLOW), (600, GREEN)), about="0 when there is no session."),
-            stat("p50 of what worked", quantile(0.5, "request_duration_seconds", ok) + " or vector(0)", unit="s", thresholds=steps((None, GREEN), (1, YELLOW), (5, RED))),
-            stat("p99 of what worked", quantile(0.99, "request_duration_seconds", ok) + " or vector(0)", unit="s", thresholds=steps((None, GREEN), (1, YELLOW), (5, RED))),
+            stat("p50 of what worked", numbers(quantile(0.5, "request_duration_seconds", ok)), unit="s", noValue="nothing worked", thresholds=steps((None, GREEN), (1, YELLOW), (5, RED))),
+            stat("p99 of what worked", numbers(quantile(0.99, "request_duration_seconds", ok)), unit="s", noValue="nothing worked", thresholds=steps((None, GREEN), (1, YELLOW), (5, RED))),
             stat("Header bytes (8,000 at most)", f"max(spokeprobe_signed_header_bytes{{{one}}}) or vector(0)", unit="bytes", thresholds=steps((None, GREEN), (7000, YELLOW), (7500, RED))),
             states("Probes", f"spokeprobe_up{{{HERE_ONLY}}}", "{{api}}/{{probe}} {{zone}}", UP_WORDS, size=(24, 9)),
             table(
