@@ -33,6 +33,17 @@ struct ApiBalance {
 }
 
 impl ApiBalance {
+    /// Adds attempts that ended for this reason.
+    fn count(&mut self, reason: Reason, attempts: u64) {
+        match (reason.outcome(), reason) {
+            (Outcome::Unsent, _) => {}
+            // Cut off before or after the request was read.
+            (Outcome::Unreachable, Reason::Reset | Reason::Protocol) => self.perhaps_read += attempts,
+            (Outcome::Unreachable, _) => {}
+            _ => self.sent += attempts,
+        }
+    }
+
     fn agrees(&self) -> bool {
         (self.sent..=self.sent + self.perhaps_read).contains(&self.read)
     }
@@ -60,23 +71,21 @@ impl Summary {
             api.sent += status.counts.twins.answered;
             api.perhaps_read += status.counts.twins.cut_off;
             api.twins += status.counts.twins.sent;
-            for result in &status.counts.results {
-                match (result.reason.outcome(), result.reason) {
-                    (Outcome::Unsent, _) => {}
-                    // Cut off before or after the request was read.
-                    (Outcome::Unreachable, Reason::Reset | Reason::Protocol) => {
-                        api.perhaps_read += result.count;
-                    }
-                    (Outcome::Unreachable, _) => {}
-                    _ => api.sent += result.count,
-                }
-            }
+            status.counts.results.iter().for_each(|result| api.count(result.reason, result.count));
         }
         // Checks of isolation are no attempts of any target, but the simulator counts them as well.
         for checks in snapshot.isolation.iter().flat_map(|isolation| &isolation.attempts) {
             if let Some(api) = apis.get_mut(&api_id(&checks.api)) {
                 api.sent += checks.answered;
                 api.perhaps_read += checks.cut_off + (checks.begun - checks.ended);
+            }
+        }
+        // Nor are attempts of loads, which count for themselves.
+        for load in &snapshot.loads {
+            let driven = snapshot.targets.iter().find(|status| Some(&status.target.id) == load.target.as_ref());
+            if let Some(api) = driven.and_then(|status| apis.get_mut(&api_id(&status.target))) {
+                load.results.iter().for_each(|result| api.count(result.reason, result.count));
+                api.perhaps_read += load.last.as_ref().map_or(0, |run| run.aborted);
             }
         }
         Self {

@@ -33,6 +33,8 @@ pub struct LoadStatus {
     pub since: Option<SystemTime>,
     /// The rate that is asked for now, in arrivals a second; zero while it does not run.
     pub rate_asked: f64,
+    /// How the attempts of all its runs ended.
+    pub results: Vec<LoadResult>,
     /// Its last run that is over.
     pub last: Option<LoadRun>,
 }
@@ -171,6 +173,7 @@ impl LoadBooks {
             running: state.running > 0,
             since: state.since,
             rate_asked: state.rate_asked,
+            results: state.results.all().to_vec(),
             last: state.last.clone(),
         }
     }

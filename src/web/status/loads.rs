@@ -62,7 +62,7 @@ pub struct LoadLatencyView {
 }
 
 pub(super) fn view(load: &LoadStatus) -> LoadView {
-    let LoadStatus { name, target, running, since, rate_asked, last } = load;
+    let LoadStatus { name, target, running, since, rate_asked, last, results: _results } = load;
     LoadView {
         name: name.to_string(),
         target: target.as_ref().map(ToString::to_string),
