@@ -158,6 +158,7 @@ fn serve(recorder: Arc<Recorder>) -> SocketAddr {
             tell.send(listener.address()).expect("the other thread waits");
             let state = web::State {
                 stop_loads: Arc::new(|| 0),
+                explain: spokeprobe::app::explanation,
                 recorder,
                 readiness: web::Readiness::new(),
                 now: Arc::new(|| SystemTime::UNIX_EPOCH),

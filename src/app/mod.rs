@@ -5,12 +5,14 @@
 
 pub mod doctor;
 mod drain;
+mod explanation;
 mod load_once;
 mod loads;
 mod once;
 mod outside;
 
 pub use drain::{DRAIN_DEADLINE, termination};
+pub use explanation::explanation;
 pub use load_once::{LoadNotBegun, LoadOnce};
 pub use loads::stop_loads_on_signal;
 pub use once::{Once, OnceFailure};
@@ -218,6 +220,7 @@ impl App {
                 let switch = keeper.switch();
                 Arc::new(move || switch.stop_all("the stop request over HTTP").len())
             },
+            explain: explanation,
         };
         let server =
             listener.map(|listener| seams::spawn("web", web::serve(listener, state, web_shutdown.clone())));

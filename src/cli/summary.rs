@@ -82,7 +82,8 @@ impl Summary {
         }
         // Nor are attempts of loads, which count for themselves.
         for load in &snapshot.loads {
-            let driven = snapshot.targets.iter().find(|status| Some(&status.target.id) == load.target.as_ref());
+            let driven =
+                snapshot.targets.iter().find(|status| Some(&status.target.id) == load.target.as_ref());
             if let Some(api) = driven.and_then(|status| apis.get_mut(&api_id(&status.target))) {
                 load.results.iter().for_each(|result| api.count(result.reason, result.count));
                 api.perhaps_read += load.last.as_ref().map_or(0, |run| run.aborted);

@@ -15,6 +15,7 @@ mod durations;
 mod endpoint;
 mod families;
 mod faults;
+mod hour;
 mod isolation;
 mod load;
 mod reload;
@@ -32,6 +33,7 @@ pub use endpoint::{
     AddressSeen, CertificateSeen, EndpointRecorder, EndpointStatus, PlaceSeen, Shaken, Trouble, WatchedPlace,
 };
 pub use faults::{FaultPlace, FaultScope, KnownFault};
+pub use hour::{Hour, MINUTES, Minute};
 pub use isolation::{
     InconclusivePair, IsolationAttempts, IsolationCounts, IsolationRecorder, IsolationStatus,
     KEPT_INCONCLUSIVE, LISTED_OPEN_PAIRS, OpenPair, PairName, PairState,
@@ -403,6 +405,16 @@ impl Recorder {
             loads: self.shared.loads().iter().map(|books| books.status()).collect(),
             endpoint: self.shared.endpoint_status(),
         }
+    }
+
+    /// The last hour of every spoke, up to `now`. For people, so call it where blocking is allowed.
+    #[must_use]
+    pub fn hours(&self, now: SystemTime) -> BTreeMap<Name, Hour> {
+        let members = self.shared.members();
+        let spokes: Vec<_> =
+            members.spokes.iter().map(|(name, spoke)| (name.clone(), Arc::clone(&spoke.recorder))).collect();
+        drop(members);
+        spokes.into_iter().map(|(name, recorder)| (name, recorder.hour(now))).collect()
     }
 
     /// How targets, spokes and the agent stand: what shared faults are found from. Far cheaper than a

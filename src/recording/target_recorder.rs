@@ -174,8 +174,8 @@ impl TargetRecorder {
                 failure = self.remember(&mut state, seen);
             }
         }
-        if let Some(took) = response_time {
-            self.spoke.record(took);
+        if reason != Reason::Overloaded {
+            self.spoke.record(seen.done_at, response_time, seen.verdict.expected);
         }
         if let Some(sent) = seen.sent {
             self.lag.observe(sent.since(seen.due).as_secs_f64());

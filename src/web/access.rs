@@ -1,20 +1,21 @@
 //! Who may read page and status, who may give commands, and the headers that every answer carries.
 
 use crate::web::StatusAccess;
+use crate::web::page::content_security_policy;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use std::net::{IpAddr, SocketAddr};
 
-/// What browsers may do with an answer: nothing but to show it, with the one style the page has.
-const HEADERS: [(header::HeaderName, &str); 6] = [
+/// What browsers may do with an answer: nothing but to show it; what the page itself needs is in its
+/// content security policy.
+const HEADERS: [(header::HeaderName, &str); 5] = [
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     (header::CACHE_CONTROL, "no-store"),
     (header::X_FRAME_OPTIONS, "DENY"),
     (header::REFERRER_POLICY, "no-referrer"),
     (header::HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
-    (header::CONTENT_SECURITY_POLICY, crate::web::page::CONTENT_SECURITY_POLICY),
 ];
 
 /// Says why the page is closed, and what opens it.
@@ -114,6 +115,7 @@ pub(super) async fn harden(mut answer: Response) -> Response {
     for (name, value) in HEADERS {
         answer.headers_mut().insert(name, HeaderValue::from_static(value));
     }
+    answer.headers_mut().insert(header::CONTENT_SECURITY_POLICY, content_security_policy());
     answer
 }
 

@@ -3,7 +3,8 @@
 //! It reads from `recording` and `Readiness`; the one thing it does is to stop loads, by a function that it is
 //! given. Nothing it serves makes the agent send anything.
 //! `server` holds the limits on who may connect and how long, `access` says who may read what, `routes`
-//! joins the answers made by `status` (JSON) and `page` (HTML), `compression` packs them for who wants that.
+//! joins the answers made by `status` (JSON) and `page` (HTML, with the style and the script it needs inside),
+//! `compression` packs them for who wants that.
 //!
 //! What it gives away: `/metrics` names spokes, their accounts and roles, and is meant for whoever can reach
 //! the port. Status and page also name ARNs, messages and open doors; on a listener that is not loopback
@@ -11,6 +12,7 @@
 
 mod access;
 mod compression;
+mod explanation;
 mod page;
 mod readiness;
 mod response_deadline;
@@ -18,7 +20,7 @@ mod routes;
 mod server;
 mod status;
 
-pub(crate) use page::escape as escape_html;
+pub use explanation::{Advice, Explanation};
 pub use readiness::Readiness;
 pub use server::{BindError, Listener, bind, serve};
 pub use status::{
@@ -29,6 +31,7 @@ pub use status::{
     TotalsView,
 };
 
+use crate::domain::outcome::Reason;
 use crate::recording::Recorder;
 use std::fmt;
 use std::net::SocketAddr;
@@ -67,6 +70,8 @@ pub struct State {
     pub started_at: SystemTime,
     /// Stops all runs of load, and tells how many there were.
     pub stop_loads: Arc<dyn Fn() -> usize + Send + Sync>,
+    /// What there is to say about a reason, for the pages of spokes.
+    pub explain: fn(Reason) -> Explanation,
 }
 
 impl fmt::Debug for State {
@@ -81,10 +86,10 @@ pub fn status_of(state: &State) -> StatusView {
     status::view(state)
 }
 
-/// The page that `/` answers with.
+/// The page that `/` answers with when it is asked with this query (what follows the `?`).
 #[must_use]
-pub fn page_of(state: &State) -> String {
-    page::render(&status::view(state))
+pub fn page_of(state: &State, query: &str) -> String {
+    page::render(&status::view(state), query, state.explain).html
 }
 
 #[cfg(test)]

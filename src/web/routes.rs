@@ -12,6 +12,7 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
@@ -88,14 +89,33 @@ async fn status_json(extract::State(served): extract::State<Served>, coding: Cod
     .await
 }
 
-async fn status_page(extract::State(served): extract::State<Served>, coding: Coding) -> Response {
-    let kind = "text/html; charset=utf-8";
-    large(&served, coding, kind, |state| page::render(&status::view(state)).into_bytes()).await
+async fn status_page(
+    extract::State(served): extract::State<Served>,
+    coding: Coding,
+    extract::RawQuery(query): extract::RawQuery,
+) -> Response {
+    let found = Arc::new(AtomicBool::new(true));
+    let said = Arc::clone(&found);
+    let mut answer = large(&served, coding, "text/html; charset=utf-8", move |state| {
+        let page = page::render(&status::view(state), query.as_deref().unwrap_or_default(), state.explain);
+        said.store(page.found, Ordering::Relaxed);
+        page.html.into_bytes()
+    })
+    .await;
+    if !found.load(Ordering::Relaxed) {
+        *answer.status_mut() = StatusCode::NOT_FOUND;
+    }
+    answer
 }
 
 /// Makes a large answer, packed if the peer wants that, off the threads that probes run on, and counts it until its
 /// last byte is written.
-async fn large(served: &Served, coding: Coding, kind: &'static str, make: fn(&State) -> Vec<u8>) -> Response {
+async fn large(
+    served: &Served,
+    coding: Coding,
+    kind: &'static str,
+    make: impl FnOnce(&State) -> Vec<u8> + Send + 'static,
+) -> Response {
     // One after the other, or a place in work would wait for a place in memory that a slow reader holds.
     let permits = async {
         let permit = Arc::clone(&served.large).acquire_owned().await?;

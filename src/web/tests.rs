@@ -52,10 +52,17 @@ async fn agent(listen: &str, status: StatusAccess) -> Agent {
             let stops = Arc::clone(&stops);
             Arc::new(move || stops.fetch_add(1, Ordering::Relaxed) + 1)
         },
+        explain: told_of,
     };
     let address = SocketAddr::from(([127, 0, 0, 1], listener.address().port()));
     let serving = tokio::spawn(serve(listener, state, shutdown.clone()));
     Agent { address, readiness, recorder, stops, shutdown, serving }
+}
+
+/// An explanation that is as hostile as everything else.
+fn told_of(_: Reason) -> Explanation {
+    let step = Advice { text: "Ask <them>.", command: Some("ask --them \"<b>\"") };
+    Explanation { more: "More <i>.", causes: &["A <cause>."], owners: vec!["the hub"], steps: vec![step] }
 }
 
 /// Sends raw bytes and reads until the server closes.
@@ -173,7 +180,10 @@ async fn a_left_out_file_is_named_everywhere() {
         "{json}"
     );
     let (_, page) = get(&agent, "/").await;
-    assert!(page.contains("Left out: teams/b.yaml") && !page.contains("<script>"), "{page}");
+    assert!(
+        page.contains("Left out: <strong>teams/b.yaml</strong>") && !page.contains("<script>alert"),
+        "{page}"
+    );
     let (_, metrics) = get(&agent, "/metrics").await;
     assert!(metrics.contains("spokeprobe_config_include_successful{file=\"teams/b.yaml\"} 0\n"), "{metrics}");
 }
@@ -213,17 +223,46 @@ async fn status_tells_the_whole_story_of_a_refusal() {
     assert_eq!(status["spokes"][0]["credentials"]["refusal"]["cause"], "trust_policy");
     assert_eq!(status["spokes"][0]["credentials"]["refusal"]["meaning"], "No trust.");
     let (_, page) = get(&agent, "/").await;
-    assert!(page.contains("<td>trust policy: No trust.</tr>"), "{page}");
+    assert!(page.contains("<span title=\"No trust.\">, trust policy</span> (AccessDenied)"), "{page}");
 }
 
 #[tokio::test]
-async fn the_page_shows_hostile_text_as_text() {
+async fn both_pages_show_hostile_text_as_text() {
     let agent = agent("127.0.0.1:0", StatusAccess::Auto).await;
-    let (_, answer) = get(&agent, "/").await;
-    assert!(answer.contains("&lt;script&gt;alert(1)&lt;/script&gt;&quot;&#39;&amp; "), "{answer}");
-    assert!(!answer.contains("<script") && !answer.contains('\u{202e}'), "{answer}");
-    assert!(answer.contains("payments/hoot/hello") && answer.contains("denied: vpc_endpoint_policy"));
-    assert!(answer.contains("not as expected") && answer.contains("no result yet"));
+    for path in ["/", "/?spoke=payments", "/?filter=%3Cscript%3Ealert(1)%3C/script%3E%22'%26%E2%80%AE"] {
+        let (code, answer) = get(&agent, path).await;
+        assert_eq!(code, 200, "{path}");
+        assert!(answer.contains("&lt;script&gt;alert(1)&lt;/script&gt;&quot;'&amp;"), "{path}: {answer}");
+        assert!(!answer.contains("<script>alert") && !answer.contains('\u{202e}'), "{path}: {answer}");
+    }
+    let (_, front) = get(&agent, "/").await;
+    assert!(front.contains("payments/hoot/hello") && front.contains("denied: vpc_endpoint_policy"));
+    assert!(front.contains("1 of 1 spoke is not as expected"), "{front}");
+}
+
+#[tokio::test]
+async fn the_page_of_a_spoke_explains_and_one_that_is_not_known_is_not_found() {
+    let agent = agent("127.0.0.1:0", StatusAccess::Auto).await;
+    let (_, page) = get(&agent, "/?spoke=payments").await;
+    for text in [
+        "<h1>payments ",
+        "The policy of the shared VPC endpoint in the hub refused. More &lt;i&gt;.",
+        "Who can change it: </strong>the hub.",
+        "<li>A &lt;cause&gt;.</li>",
+        "ask --them &quot;&lt;b&gt;&quot;",
+        "<dd>1-2-3</dd>",
+        "arn:aws:iam::012345678901:policy/p",
+        "STS gives no session",
+        "no result yet",
+    ] {
+        assert!(page.contains(text), "{text}: {page}");
+    }
+    for unknown in ["/?spoke=orders", "/?spoke=", "/?spoke=%3Cb%3E", "/?spoke=../../etc/passwd"] {
+        let (code, answer) = get(&agent, unknown).await;
+        assert!(code == 404 && answer.contains("No such spoke") && !answer.contains("<b>"), "{answer}");
+    }
+    let closed = self::agent("0.0.0.0:0", StatusAccess::Auto).await;
+    assert_eq!(get(&closed, "/?spoke=payments").await.0, 403);
 }
 
 #[tokio::test]

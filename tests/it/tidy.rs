@@ -116,6 +116,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("saphyr_parser", &["src/yaml"]),
     ("axum", &["src/web"]),
     ("flate2", &["src/web"]),
+    ("maud", &["src/web"]),
     ("clap", &["src/cli"]),
     ("terminal_size", &["src/cli"]),
     ("httparse", &["src/simulator"]),

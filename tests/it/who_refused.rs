@@ -169,11 +169,12 @@ impl<'a> Shown<'a> {
             readiness: web::Readiness::new(),
             now: Arc::new(move || clock.wall()),
             started_at: dawn(),
+            explain: spokeprobe::app::explanation,
         };
         Self {
             stage,
             status: serde_json::to_value(web::status_of(&state)).unwrap(),
-            page: web::page_of(&state),
+            page: web::page_of(&state, ""),
         }
     }
 
@@ -203,7 +204,7 @@ impl<'a> Shown<'a> {
         assert_eq!((&status["outcome"], &status["reason"]), (&json!(outcome), &json!(reason)));
         let row = self.page.split("<tr").find(|row| row.contains(target)).unwrap();
         let guard = probe.ends_with("-refused");
-        let word = if guard { "<td class=\"bad\">open<td>" } else { reason };
+        let word = if guard { ">open</strong>" } else { reason };
         assert!(row.contains("not as expected") && row.contains(word), "{row}");
         assert_eq!(metric("spokeprobe_door_open", &[]), guard.then_some(1.0));
     }

@@ -19,8 +19,8 @@ pub use view::{
 use crate::domain::observation::{Door, MissCause, RequestIds};
 use crate::domain::target::Cadence;
 use crate::recording::{
-    Counts, CredentialsState, Failure, FaultPlace, IncludeStatus, KnownDiagnosis, KnownFault, Percentiles,
-    Snapshot, SpokeStatus, TargetStatus, build,
+    Counts, CredentialsState, Failure, FaultPlace, Hour, IncludeStatus, KnownDiagnosis, KnownFault,
+    Percentiles, Snapshot, SpokeStatus, TargetStatus, build,
 };
 use crate::web::State;
 use std::time::SystemTime;
@@ -29,6 +29,7 @@ use std::time::SystemTime;
 pub(super) fn view(state: &State) -> StatusView {
     let now = (state.now)();
     let snapshot = state.recorder.snapshot();
+    let hours = state.recorder.hours(now);
     let missing = state.readiness.missing();
     StatusView {
         agent: AgentView {
@@ -49,7 +50,7 @@ pub(super) fn view(state: &State) -> StatusView {
             .as_ref()
             .filter(|endpoint| !endpoint.places.is_empty())
             .map(endpoint::view),
-        spokes: snapshot.spokes.iter().map(|spoke| spoke_view(spoke, now)).collect(),
+        spokes: snapshot.spokes.iter().map(|spoke| spoke_view(spoke, hours.get(&spoke.name), now)).collect(),
         targets: snapshot.targets.iter().map(target_view).collect(),
         loads: snapshot.loads.iter().map(loads::view).collect(),
         faults: snapshot.faults.iter().map(fault_view).collect(),
@@ -98,7 +99,7 @@ fn include_view(include: &IncludeStatus) -> IncludeView {
     IncludeView { file, successful: problems.is_empty(), problems }
 }
 
-fn spoke_view(spoke: &SpokeStatus, now: SystemTime) -> SpokeView {
+fn spoke_view(spoke: &SpokeStatus, hour: Option<&Hour>, now: SystemTime) -> SpokeView {
     let info = spoke.info.as_ref();
     let labels = info.map(|info| info.labels.iter().map(|(k, v)| (k.to_string(), v.clone())).collect());
     SpokeView {
@@ -109,6 +110,9 @@ fn spoke_view(spoke: &SpokeStatus, now: SystemTime) -> SpokeView {
         labels: labels.unwrap_or_default(),
         credentials: credentials_view(&spoke.credentials, now),
         latency: spoke.latency.map(latency_view),
+        latency_now: hour.and_then(|hour| hour.now).map(latency_view),
+        latency_last_hour: hour.and_then(|hour| hour.hour).map(latency_view),
+        minutes: hour.map(|hour| hour.minutes.to_vec()).unwrap_or_default(),
     }
 }
 

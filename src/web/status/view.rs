@@ -4,6 +4,7 @@
 //! not known is `null`. Every text from outside was cut to length and scrubbed when it was recorded; lists are
 //! as long as the configuration, or rings.
 
+use crate::recording::Minute;
 use crate::web::status::endpoint::EndpointView;
 use crate::web::status::isolation::IsolationView;
 use crate::web::status::loads::LoadView;
@@ -139,6 +140,13 @@ pub struct SpokeView {
     pub credentials: CredentialsView,
     /// Response times of all its targets since the spoke is known.
     pub latency: Option<LatencyView>,
+    /// The same of the last 5 to 10 minutes.
+    pub latency_now: Option<LatencyView>,
+    /// The same of the last 55 to 60 minutes.
+    pub latency_last_hour: Option<LatencyView>,
+    /// Its last 60 minutes, the oldest first: for the page alone.
+    #[serde(skip)]
+    pub minutes: Vec<Minute>,
 }
 
 /// The session that signs for a spoke.

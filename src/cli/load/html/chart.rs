@@ -3,7 +3,7 @@
 //! Made by hand: a charting crate brings fonts, colours of its own and inline styles, which neither follow a dark
 //! page nor pass the page's content security policy, to draw what are a few paths.
 
-use crate::web::escape_html as escape;
+use super::escaping::escape;
 use std::fmt::Write as _;
 
 const WIDTH: f64 = 1000.0;

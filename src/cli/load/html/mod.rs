@@ -4,9 +4,11 @@
 //!
 //! ```text
 //! page.css  the style, light and dark      plots  what is drawn      chart  how it is drawn, as SVG
+//! escaping  texts of others
 //! ```
 
 mod chart;
+mod escaping;
 mod plots;
 
 use super::baseline::Comparison;
@@ -14,7 +16,7 @@ use super::document::Document;
 use super::figures::{UNKNOWN, code, count, duration, latency_or_unknown, limit, percent, rate};
 use super::measured::Times;
 use super::text;
-use crate::web::escape_html as escape;
+use escaping::escape;
 use std::fmt::{self, Write as _};
 
 const STYLE: &str = include_str!("page.css");
