@@ -22,7 +22,8 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 MODULES = ROOT / "target" / "test-tools" / "browser" / "node_modules"
 
-NASTY = "<img src=x onerror='window.pwned=1'>\"&quot;</td><script>window.pwned=1</script>\n\t\U0001f600 \u202egnp.exe"
+# The configuration refuses control characters in labels; answers bring what they like.
+NASTY = "<img src=x onerror='window.pwned=1'>\"&quot;</td><script>window.pwned=1</script>\U0001f600 \u202egnp.exe"
 SERIOUS = {"serious", "critical"}
 
 
@@ -120,10 +121,10 @@ def test_it_works_without_script(browser: Browser, demo: Agent) -> None:
 
 @pytest.fixture(scope="module")
 def hostile(binary: Path, shared_launcher: Launcher) -> Agent:
-    """An agent whose labels and whose answers are markup, with a zone that is dead."""
+    """An agent whose labels and whose answers are markup."""
 
     def answer(_request: object) -> Answer:
-        text = json.dumps({"message": NASTY.replace("\n", " ")})
+        text = json.dumps({"message": f"{NASTY}\n\t\x00{NASTY}"})
         marks = [("x-amzn-ErrorType", "AccessDeniedException"), ("x-amzn-RequestId", "<b>1</b>"), ("x-amz-apigw-id", "\"'><i>")]
         return Answer(403, text.encode(), [("Content-Type", "application/json"), *marks])
 
@@ -131,8 +132,8 @@ def hostile(binary: Path, shared_launcher: Launcher) -> Agent:
     probes = [{"name": "hello", "request": "GET /<b>?x=<i>", "every": "1s"}]
     spokes = [spoke("payments", "012345678901", probes, labels={"team": NASTY, "env": "\"'<>&"})]
     spokes += [spoke(f"spoke-{at}", f"{at:012d}", probes, {"id": f"a1b2c3d4e{at}"}) for at in range(1, 4)]
-    zones = {"euw1-az1": f"127.0.0.1:{free_port()}", "euw1-az2": f"127.0.0.1:{free_port()}"}
-    content = configuration(gateway.url, sts.url, spokes, {"zones": zones}, include=["<b>\"'*.yaml"])
+    content = configuration(gateway.url, sts.url, spokes, include=["teams-*.yaml"])
+    (shared_launcher.folder / "teams-<img src=x onerror='window.pwned=1'>.yaml").write_text("<b>: [\"'")
     agent = start_agent(shared_launcher, binary, content, name="hostile").wait_ready()
     agent.wait_for_attempts(8)
     return agent

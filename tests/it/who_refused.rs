@@ -202,10 +202,12 @@ impl<'a> Shown<'a> {
         assert!(metric("spokeprobe_requests_total", &[&named[..], &[("code", code)]].concat()) >= Some(1.0));
         assert!(metric("spokeprobe_unexpected_results_total", &named) >= Some(1.0));
         assert_eq!((&status["outcome"], &status["reason"]), (&json!(outcome), &json!(reason)));
-        let row = self.page.split("<tr").find(|row| row.contains(target)).unwrap();
+        let table = self.page.split("id=\"targets\"").nth(1).unwrap();
+        let row = table.split("<tr").find(|row| row.contains(target)).unwrap();
         let guard = probe.ends_with("-refused");
         let word = if guard { ">open</strong>" } else { reason };
-        assert!(row.contains("not as expected") && row.contains(word), "{row}");
+        let state = if *outcome == "unsent" { "nothing sent" } else { "not as expected" };
+        assert!(row.contains(state) && row.contains(word), "{row}");
         assert_eq!(metric("spokeprobe_door_open", &[]), guard.then_some(1.0));
     }
 

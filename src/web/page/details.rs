@@ -19,7 +19,7 @@ const BRIEF_FAILURES: usize = 12;
 
 /// A table in a frame that scrolls, reachable by keyboard.
 pub(super) fn framed(title: &str, table: &Markup) -> Markup {
-    html! { div.scroll tabindex="0" role="region" aria-label=(title) { (table) } }
+    html! { div.scroll tabindex="0" role="group" aria-label={ (title) ", a table that scrolls" } { (table) } }
 }
 
 fn cut(all: usize, shown: usize) -> Markup {
@@ -95,7 +95,7 @@ pub(super) fn target_row(status: &StatusView, target: &TargetView, linked: bool)
             td { (state(health, words)) }
             td.why {
                 @match (target.outcome, target.reason) {
-                    (Some(result), Some(reason)) => span title=[target.meaning] { (outcome(result, reason)) },
+                    (Some(result), Some(reason)) => span title=[target.meaning] { (outcome(result, reason, target.up != Some(false))) },
                     _ => (nothing()),
                 }
             }
@@ -329,7 +329,7 @@ fn failure_row(status: &StatusView, failure: &FailureView) -> Markup {
         tr {
             td { (ago(failure.at.as_deref(), status)) }
             th scope="row" { (failure.target) }
-            td.why { (outcome(failure.outcome, failure.reason)) }
+            td.why { (outcome(failure.outcome, failure.reason, false)) }
             td.number { @if let Some(code) = failure.code { (code) } @else { (nothing()) } }
             td.number { @if let Some(took) = failure.response_seconds { (duration(took)) } @else { (nothing()) } }
             td.said {

@@ -16,7 +16,7 @@ pub(super) fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() * 4 / 3);
     for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at) % 3 == 0 {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
             text.push('\u{a0}');
         }
         text.push(digit);
@@ -105,9 +105,13 @@ pub(super) fn state(health: Health, words: &str) -> Markup {
     }
 }
 
-/// `denied: vpc_endpoint_policy`.
-pub(super) fn outcome(outcome: &str, reason: &str) -> String {
-    if reason == "none" || reason.is_empty() { outcome.to_owned() } else { format!("{outcome}: {reason}") }
+/// `denied: vpc_endpoint_policy`; of a guard that was passed, `ok: let in`.
+pub(super) fn outcome(outcome: &str, reason: &str, expected: bool) -> String {
+    match reason {
+        "none" | "" if expected => outcome.to_owned(),
+        "none" | "" => format!("{outcome}: let in"),
+        _ => format!("{outcome}: {reason}"),
+    }
 }
 
 /// The few numbers that sum everything up.
@@ -148,8 +152,8 @@ pub(super) fn tiles(status: &StatusView) -> Markup {
                 div { dt { "Next certificate ends" } dd { (until(next_certificate, status)) } }
             }
             div {
-                dt { "Attempts" }
-                dd { (grouped(totals.due)) small { " due, " (grouped(totals.missed)) " missed, " (totals.in_flight + totals.waiting) " open" } }
+                dt { "Attempts due" }
+                dd { (grouped(totals.due)) small { " " (grouped(totals.missed)) " missed" } }
             }
         }
     }

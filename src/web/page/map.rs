@@ -17,6 +17,9 @@ const CELLS: usize = 2_000;
 const NAMED_ZONES: usize = 6;
 const TIMED_ZONES: usize = 4;
 
+/// With more spokes than this their names would be too small on a telephone, where they are left out.
+const DENSE: usize = 24;
+
 const WIDTH: f64 = 760.0;
 /// The endpoint's ring: the middle of its stroke, and its outer edge.
 const RING: f64 = 88.0;
@@ -88,7 +91,7 @@ fn picture(status: &StatusView, spokes: &[Summary<'_>]) -> Markup {
     let spots = spots(spokes.len(), height);
     let expected = status.totals.as_expected;
     html! {
-        svg.map viewBox=(format!("0 0 {WIDTH} {height}")) role="group"
+        svg.map.dense[spokes.len() > DENSE] viewBox=(format!("0 0 {WIDTH} {height}")) role="group"
             aria-label=(format!("The hub, its endpoint and {}; the table below says the same", count(status.spokes.len(), "spoke"))) {
             g aria-hidden="true" {
                 @for (spoke, spot) in spokes.iter().zip(&spots) {

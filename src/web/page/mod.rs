@@ -131,6 +131,7 @@ fn front(status: &StatusView, spokes: &[Summary<'_>], query: &Query) -> Markup {
                 }
                 @else if waiting == spokes.len() { "No results yet" }
                 @else if waiting > 0 { "All results are as expected, " (waiting) " of " (count(spokes.len(), "spoke")) " to come" }
+                @else if spokes.len() == 1 { "The one spoke is as expected" }
                 @else { "All " (count(spokes.len(), "spoke")) " are as expected" }
             }
             p.lead {

@@ -89,7 +89,7 @@ fn facts(status: &StatusView, spoke: &Summary<'_>) -> Markup {
             div { dt { "Region" } dd { (shown(&view.region)) } }
             div.wide { dt { "Role" } dd { (shown(&view.role_arn)) } }
             @if !view.labels.is_empty() {
-                div.wide { dt { "Labels" } dd { @for (key, value) in &view.labels { span.label { (key) "=" (value) } " " } } }
+                div.full { dt { "Labels" } dd { @for (key, value) in &view.labels { span.label { (key) "=" (value) } " " } } }
             }
         }
     }

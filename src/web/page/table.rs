@@ -103,7 +103,7 @@ fn compare(a: &Summary<'_>, b: &Summary<'_>, sort: Sort) -> Ordering {
 
 fn table(status: &StatusView, rows: &[&Summary<'_>], query: &Query) -> Markup {
     html! {
-        div.scroll tabindex="0" role="region" aria-labelledby="spokes-title" {
+        div.scroll tabindex="0" role="group" aria-labelledby="spokes-title" {
             table.spokes {
                 caption.hidden { "Spokes: state, targets as expected, response times and session. Headings sort." }
                 thead {
@@ -152,7 +152,7 @@ fn row(status: &StatusView, spoke: &Summary<'_>) -> Markup {
             td.why {
                 @match spoke.reasons.first() {
                     Some((result, reason, _)) => {
-                        (outcome(result, reason))
+                        (outcome(result, reason, false))
                         @if spoke.reasons.len() > 1 { small { "and " (count(spoke.reasons.len() - 1, "other reason")) } }
                     }
                     None => (nothing()),

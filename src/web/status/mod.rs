@@ -20,22 +20,29 @@ use crate::domain::observation::{Door, MissCause, RequestIds};
 use crate::domain::target::Cadence;
 use crate::recording::{
     Counts, CredentialsState, Failure, FaultPlace, Hour, IncludeStatus, KnownDiagnosis, KnownFault,
-    Percentiles, Snapshot, SpokeStatus, TargetStatus, build,
+    Percentiles, Recorder, Snapshot, SpokeStatus, TargetStatus, build,
 };
 use crate::web::State;
 use std::time::SystemTime;
 
 /// The whole answer at this moment.
 pub(super) fn view(state: &State) -> StatusView {
-    let now = (state.now)();
-    let snapshot = state.recorder.snapshot();
-    let hours = state.recorder.hours(now);
-    let missing = state.readiness.missing();
+    of(&state.recorder, state.readiness.missing(), state.started_at, (state.now)())
+}
+
+fn of(
+    recorder: &Recorder,
+    missing: Vec<&'static str>,
+    started_at: SystemTime,
+    now: SystemTime,
+) -> StatusView {
+    let snapshot = recorder.snapshot();
+    let hours = recorder.hours(now);
     StatusView {
         agent: AgentView {
             version: build::VERSION,
             revision: (!build::REVISION.is_empty()).then_some(build::REVISION),
-            started_at: rfc3339(state.started_at),
+            started_at: rfc3339(started_at),
             now: rfc3339(now),
             ready: missing.is_empty(),
             missing,
@@ -56,6 +63,11 @@ pub(super) fn view(state: &State) -> StatusView {
         faults: snapshot.faults.iter().map(fault_view).collect(),
         failures: snapshot.failures.iter().map(|failure| failure_view(failure)).collect(),
     }
+}
+
+#[cfg(test)]
+pub(super) fn status_for_tests(recorder: &Recorder, now: SystemTime) -> StatusView {
+    of(recorder, Vec::new(), now, now)
 }
 
 fn fault_view(fault: &KnownFault) -> FaultView {
