@@ -125,7 +125,8 @@ def hostile(binary: Path, shared_launcher: Launcher) -> Agent:
 
     def answer(_request: object) -> Answer:
         text = json.dumps({"message": f"{NASTY}\n\t\x00{NASTY}"})
-        marks = [("x-amzn-ErrorType", "AccessDeniedException"), ("x-amzn-RequestId", "<b>1</b>"), ("x-amz-apigw-id", "\"'><i>")]
+        ids = [("x-amzn-RequestId", "<b>1</b>"), ("x-amz-apigw-id", "\"'><i>")]
+        marks = [("x-amzn-ErrorType", "AccessDeniedException"), *ids]
         return Answer(403, text.encode(), [("Content-Type", "application/json"), *marks])
 
     gateway, sts = Witness(answer), SmallSts([HUB])
@@ -139,7 +140,10 @@ def hostile(binary: Path, shared_launcher: Launcher) -> Agent:
     return agent
 
 
-@pytest.mark.parametrize("path", ["/", "/?spoke=payments", "/?spoke=%3Cimg+src%3Dx+onerror%3Dalert(1)%3E", "/?filter=%22%3E%3Cimg+src%3Dx%3E"])
+@pytest.mark.parametrize(
+    "path",
+    ["/", "/?spoke=payments", "/?spoke=%3Cimg+src%3Dx+onerror%3Dalert(1)%3E", "/?filter=%22%3E%3Cimg+src%3Dx%3E"],
+)
 def test_hostile_text_is_text(browser: Browser, hostile: Agent, tmp_path: Path, path: str) -> None:
     """Labels, messages, ids and addresses full of markup add no element, no attribute and no script to the page."""
     for view, found in browser("looks", hostile.url + path, tmp_path).items():
@@ -161,7 +165,10 @@ def test_a_thousand_spokes(binary: Path, shared_launcher: Launcher, browser: Bro
     """With 1,000 spokes of two targets the page stays small and quick, and still accessible."""
     sts = SmallSts([HUB])
     probes = [{"name": name, "request": "GET /", "every": "1h"} for name in ("hello", "greet")]
-    spokes = [spoke(f"spoke-{at:04d}", f"{at:012d}", probes, {"id": f"{at:010d}"}, labels={"team": f"t{at % 9}"}) for at in range(1, 1001)]
+    spokes = [
+        spoke(f"spoke-{at:04d}", f"{at:012d}", probes, {"id": f"{at:010d}"}, labels={"team": f"t{at % 9}"})
+        for at in range(1, 1001)
+    ]
     dead = f"http://127.0.0.1:{free_port()}"
     agent = start_agent(shared_launcher, binary, configuration(dead, sts.url, spokes), name="thousand")
     agent.program.wait_for("the page answers", lambda: agent.page("/")[0] == 200, 30)

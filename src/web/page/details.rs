@@ -179,7 +179,11 @@ fn place_row(status: &StatusView, place: &PlaceView) -> Markup {
             td { (lasting(place.since.as_deref(), status)) }
             td.why {
                 @for address in &place.addresses {
-                    span.address { (address.address) @if !address.up { " " span.bad { "(" (address.reason.unwrap_or("down")) ")" } } } " "
+                    span.address {
+                        (address.address)
+                        @if !address.up { " " span.bad { "(" (address.reason.unwrap_or("down")) ")" } }
+                    }
+                    " "
                 }
                 @if place.untried > 0 { small { (place.untried) " more not tried" } }
             }
@@ -205,14 +209,23 @@ pub(super) fn isolation(status: &StatusView, isolation: &IsolationView) -> Marku
             h2 #isolation-title { "Isolation" }
             p {
                 (grouped(pairs.closed + pairs.open + pairs.inconclusive + pairs.due)) " pairs of a role and a foreign api: "
-                (grouped(pairs.closed)) " closed, " @if pairs.open > 0 { strong.bad { (pairs.open) " open" } } @else { "0 open" }
+                (grouped(pairs.closed)) " closed, "
+                @if pairs.open > 0 { strong.bad { (pairs.open) " open" } } @else { "0 open" }
                 ", " (grouped(pairs.inconclusive)) " inconclusive, " (grouped(pairs.due)) " due."
             }
             @if !isolation.open.is_empty() {
                 (framed("Open doors between spokes", &html! {
                     table {
                         caption.hidden { "Roles that were let in at an api of another spoke" }
-                        thead { tr { th scope="col" { "Role of" } th scope="col" { "was let in at" } th.number scope="col" { "Code" } th scope="col" { "First seen" } th scope="col" { "Last seen" } } }
+                        thead {
+                            tr {
+                                th scope="col" { "Role of" }
+                                th scope="col" { "was let in at" }
+                                th.number scope="col" { "Code" }
+                                th scope="col" { "First seen" }
+                                th scope="col" { "Last seen" }
+                            }
+                        }
                         tbody {
                             @for door in isolation.open.iter().take(ROWS) {
                                 tr {
@@ -251,13 +264,26 @@ pub(super) fn loads(status: &StatusView) -> Markup {
             (framed("Loads", &html! {
                 table {
                     caption.hidden { "Loads, whether they run, and how their last run ended" }
-                    thead { tr { th scope="col" { "Load" } th scope="col" { "State" } th.number scope="col" { "Asked" } th scope="col" { "Last run" } th.number scope="col" { "Sent" } th.number scope="col" { "Not as expected" } th.number scope="col" { "p50 / p99" } } }
+                    thead {
+                        tr {
+                            th scope="col" { "Load" }
+                            th scope="col" { "State" }
+                            th.number scope="col" { "Asked" }
+                            th scope="col" { "Last run" }
+                            th.number scope="col" { "Sent" }
+                            th.number scope="col" { "Not as expected" }
+                            th.number scope="col" { "p50 / p99" }
+                        }
+                    }
                     tbody { @for load in status.loads.iter().take(ROWS) { (load_row(status, load)) } }
                 }
             }))
             (cut(status.loads.len(), ROWS))
             @if running {
-                p.note { code { "curl -X POST http://ADDRESS/-/loads/stop" } " stops every load that runs at once; what is in flight still ends." }
+                p.note {
+                    code { "curl -X POST http://ADDRESS/-/loads/stop" }
+                    " stops every load that runs at once; what is in flight still ends."
+                }
             }
         }
     }
@@ -276,8 +302,9 @@ fn load_row(status: &StatusView, load: &LoadView) -> Markup {
                 td.number { (grouped(run.sent)) small { "of " (grouped(run.due)) " due, " (grouped(run.missed)) " missed" } }
                 td.number { (grouped(run.unexpected)) }
                 td.number {
-                    @if let Some(response) = &run.response { (duration(response.p50_seconds)) span.of { " / " } (duration(response.p99_seconds)) }
-                    @else { (nothing()) }
+                    @if let Some(response) = &run.response {
+                        (duration(response.p50_seconds)) span.of { " / " } (duration(response.p99_seconds))
+                    } @else { (nothing()) }
                 }
             } @else {
                 td { (nothing()) } td {} td {} td {}
@@ -303,9 +330,21 @@ pub(super) fn failures<'a>(
             @if all == 0 { p.note { "None." } }
             @else {
                 (framed(title, &html! {
-                    table.failures class=[brief.then_some("brief")] {
-                        caption.hidden { "Attempts that were not as expected, newest first, with what finds them in the logs of AWS" }
-                        thead { tr { th scope="col" { "When" } th scope="col" { "Target" } th scope="col" { "Outcome" } th.number scope="col" { "Code" } th.number scope="col" { "Took" } th scope="col" { "What was said" } th scope="col" { "Marks" } } }
+                    table.failures {
+                        caption.hidden {
+                            "Attempts that were not as expected, newest first, with what finds them in the logs of AWS"
+                        }
+                        thead {
+                            tr {
+                                th scope="col" { "When" }
+                                th scope="col" { "Target" }
+                                th scope="col" { "Outcome" }
+                                th.number scope="col" { "Code" }
+                                th.number scope="col" { "Took" }
+                                th scope="col" { "What was said" }
+                                th scope="col" { "Marks" }
+                            }
+                        }
                         tbody { @for failure in failures.take(rows) { (failure_row(status, failure)) } }
                     }
                 }))
@@ -335,7 +374,9 @@ fn failure_row(status: &StatusView, failure: &FailureView) -> Markup {
             td.said {
                 @if let Some(message) = &failure.message { div.message { (message) } }
                 @if let Some(policy) = &failure.policy_arn { small { "policy " (policy) } }
-                @if let Some(bytes) = failure.body_bytes { small { (grouped(bytes as u64)) " bytes of a backend's body" @if failure.truncated { ", cut" } } }
+                @if let Some(bytes) = failure.body_bytes {
+                    small { (grouped(bytes as u64)) " bytes of a backend's body" @if failure.truncated { ", cut" } }
+                }
             }
             td.marks {
                 details {

@@ -128,7 +128,7 @@ pub(super) fn tiles(status: &StatusView) -> Markup {
         dl.tiles {
             div {
                 dt { "Targets as expected" }
-                dd { (totals.as_expected) small { " of " (totals.targets) } }
+                dd { (grouped(totals.as_expected as u64)) small { " of " (grouped(totals.targets as u64)) } }
             }
             div {
                 dt { "Open doors" }

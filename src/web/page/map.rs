@@ -2,7 +2,7 @@
 //! to the endpoint by a line of its state. Every state has a sign of its own beside its colour. The table of
 //! spokes says the same in words.
 
-use crate::web::page::figures::{count, duration};
+use crate::web::page::figures::{count, duration, grouped};
 use crate::web::page::query::spoke_href;
 use crate::web::page::summary::{Health, Summary};
 use crate::web::status::{PlaceView, StatusView};
@@ -102,7 +102,7 @@ fn picture(status: &StatusView, spokes: &[Summary<'_>]) -> Markup {
                 (ring(status))
                 circle.hub r="58" {}
                 text.hub y="-6" { "hub" }
-                text.under y="14" { (expected) " of " (status.totals.targets) }
+                text.under y="14" { (grouped(expected as u64)) " of " (grouped(status.totals.targets as u64)) }
                 text.under y="29" { "as expected" }
             }
             @for (spoke, spot) in spokes.iter().zip(&spots) {

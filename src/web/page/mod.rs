@@ -127,10 +127,13 @@ fn front(status: &StatusView, spokes: &[Summary<'_>], query: &Query) -> Markup {
             h1 {
                 @if spokes.is_empty() { "No spokes" }
                 @else if bad > 0 {
-                    (bad) " of " (count(spokes.len(), "spoke")) @if bad == 1 { " is" } @else { " are" } " not as expected"
+                    (bad) " of " (count(spokes.len(), "spoke"))
+                    @if bad == 1 { " is" } @else { " are" } " not as expected"
                 }
                 @else if waiting == spokes.len() { "No results yet" }
-                @else if waiting > 0 { "All results are as expected, " (waiting) " of " (count(spokes.len(), "spoke")) " to come" }
+                @else if waiting > 0 {
+                    "All results are as expected, " (waiting) " of " (count(spokes.len(), "spoke")) " to come"
+                }
                 @else if spokes.len() == 1 { "The one spoke is as expected" }
                 @else { "All " (count(spokes.len(), "spoke")) " are as expected" }
             }

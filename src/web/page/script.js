@@ -48,7 +48,8 @@
     const known = [...document.querySelectorAll("[data-live]")];
     if (parts.map((e) => e.id).join() !== known.map((e) => e.id).join()) {
       // A section came or went: the whole content is new, but for a filter that somebody types in.
-      if (document.activeElement && document.activeElement.form) return;
+      const typed = [...document.querySelectorAll("input[type=search]")].some((e) => e.value !== e.defaultValue);
+      if (typed || (document.activeElement && document.activeElement.form)) return;
       const fresh = document.importNode(page.getElementById("content"), true);
       const kept = keep(main);
       main.replaceWith(fresh);

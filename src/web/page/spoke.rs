@@ -20,7 +20,10 @@ pub(super) fn unknown(name: &str) -> Markup {
     let shown: String = name.chars().take(80).collect();
     html! {
         h1 { "No such spoke" }
-        p.lead { "This agent knows no spoke named \u{201c}" (shown) "\u{201d}. It may be another member's, or left out of the configuration." }
+        p.lead {
+            "This agent knows no spoke named \u{201c}" (shown)
+            "\u{201d}. It may be another member's, or left out of the configuration."
+        }
         p { a href="/" { "All spokes" } }
     }
 }
@@ -83,13 +86,19 @@ fn facts(status: &StatusView, spoke: &Summary<'_>) -> Markup {
             div { dt { "Since the start, p50 / p99" } dd { (latency(view.latency.as_ref())) } }
             div {
                 dt { "Session" }
-                dd { (view.credentials.state.replace('_', " ")) @if view.credentials.expires_at.is_some() { ", ends " (until(view.credentials.expires_at.as_deref(), status)) } }
+                dd {
+                    (view.credentials.state.replace('_', " "))
+                    @if let Some(end) = &view.credentials.expires_at { ", ends " (until(Some(end), status)) }
+                }
             }
             div { dt { "Account" } dd { (shown(&view.account)) } }
             div { dt { "Region" } dd { (shown(&view.region)) } }
             div.wide { dt { "Role" } dd { (shown(&view.role_arn)) } }
             @if !view.labels.is_empty() {
-                div.full { dt { "Labels" } dd { @for (key, value) in &view.labels { span.label { (key) "=" (value) } " " } } }
+                div.full {
+                    dt { "Labels" }
+                    dd { @for (key, value) in &view.labels { span.label { (key) "=" (value) } " " } }
+                }
             }
         }
     }
@@ -156,7 +165,10 @@ fn explanations(spoke: &Summary<'_>, explain: fn(Reason) -> Explanation) -> Mark
                     @if reason == Reason::None {
                         article {
                             h3 { "open door" span.weak { " at " (count(targets, "target")) } }
-                            p { "A caller that should have been refused was let in. Whoever owns the API's resource policy, and the endpoint's policy in the hub, should say who is meant to pass." }
+                            p {
+                                "A caller that should have been refused was let in. Whoever owns the API's resource policy, and the "
+                                "endpoint's policy in the hub, should say who is meant to pass."
+                            }
                         }
                     } @else {
                         (explained(reason, targets, &explain(reason)))

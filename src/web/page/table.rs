@@ -21,7 +21,11 @@ pub(super) fn section(status: &StatusView, spokes: &[Summary<'_>], query: &Query
                 h2 #spokes-title { "Spokes" }
                 // Outside of what the script replaces, so that nobody's typing is disturbed.
                 form action="/" method="get" role="search" aria-label="Filter the spokes" {
-                    label { span { "Filter" } " " input type="search" name="filter" value=(query.filter) placeholder="name, account, label, reason" autocomplete="off"; }
+                    label {
+                        span { "Filter" } " "
+                        input type="search" name="filter" value=(query.filter) autocomplete="off"
+                            placeholder="name, account, label, reason";
+                    }
                     label {
                         span { "State" } " "
                         select name="state" {
@@ -133,7 +137,11 @@ fn heading(text: &str, sort: Sort, query: &Query) -> Markup {
         th scope="col" aria-sort=[by_this.then_some(direction)] {
             a href=(href) {
                 (text)
-                @if by_this { span.arrow aria-hidden="true" { @if direction == "ascending" { " \u{2191}" } @else { " \u{2193}" } } }
+                @if by_this {
+                    span.arrow aria-hidden="true" {
+                        @if direction == "ascending" { " \u{2191}" } @else { " \u{2193}" }
+                    }
+                }
             }
         }
     }
