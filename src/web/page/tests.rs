@@ -2,8 +2,11 @@
 //! `tests/external/test_page.py`.
 
 use super::*;
-use crate::recording::Recorder;
+use crate::domain::moment::Moment;
 use crate::recording::examples::{attempt, recorder, seen, spoke, target, wall};
+use crate::recording::{
+    AddressSeen, CertificateSeen, LoadInfo, PlaceSeen, Recorder, Shaken, Trouble, WatchedPlace,
+};
 use crate::web::status::status_for_tests;
 use proptest::prelude::*;
 use std::time::Duration;
@@ -116,6 +119,68 @@ fn a_thousand_spokes_make_a_page_of_bounded_size() {
         table::ROWS,
         "beyond the end is the beginning"
     );
+}
+
+#[test]
+fn a_zone_that_is_down_and_a_certificate_that_ends_are_told_of() {
+    let recorder = fleet(2);
+    let place = |zone: Option<&str>| WatchedPlace {
+        zone: zone.map(|zone| zone.parse().unwrap()),
+        host: "vpce.test".into(),
+        port: 443,
+        tls_name: "vpce.test".into(),
+    };
+    let places = vec![place(None), place(Some("euw1-az1")), place(Some("euw1-az2"))];
+    let watched = recorder.begin_endpoint(SECOND * 10, places);
+    let seen = |shaken: Result<Shaken, Trouble>| PlaceSeen {
+        at: wall(SECOND * 59),
+        since: wall(SECOND * 30),
+        resolve: None,
+        found: vec!["10.0.1.17".parse().unwrap()],
+        addresses: vec![AddressSeen {
+            address: "10.0.1.17:443".parse().unwrap(),
+            certificate: shaken.is_ok().then(|| CertificateSeen {
+                names: vec!["vpce.test".into()],
+                issuer: "an authority".into(),
+                not_before: wall(Duration::ZERO),
+                not_after: wall(SECOND * 86_400),
+                sha256: "ab".into(),
+                issues: Vec::new(),
+            }),
+            shaken,
+        }],
+        unresolved: None,
+    };
+    let well = || Ok(Shaken { connect: SECOND / 500, tls: SECOND / 500, tls_version: "TLSv1.3" });
+    let dead = Trouble { reason: Reason::ConnectTimeout, message: "<i>late</i>".into() };
+    watched.saw(0, Some(seen(well())));
+    watched.saw(1, Some(seen(well())));
+    watched.saw(2, Some(seen(Err(dead))));
+    let html = page(&recorder, "").html;
+    for text in [
+        "euw1-az1 \u{2713} 4\u{a0}ms",
+        "euw1-az2 \u{2715} down",
+        "<strong>euw1-az2</strong> (vpce.test) is down: ",
+        ">30\u{a0}s ago</time>",
+        "it ends <time",
+        "up<small> 1 of 2 zones</small>",
+        "&lt;i&gt;late&lt;/i&gt;",
+    ] {
+        assert!(html.contains(text), "{text}: {html}");
+    }
+    assert_eq!(html.matches(">certificate</span>").count(), 1, "the same one at two places is one line");
+}
+
+#[test]
+fn a_load_that_runs_says_how_to_stop_it() {
+    let recorder = fleet(1);
+    let name = "nightly".parse().unwrap();
+    recorder.set_loads(&[LoadInfo { name, target: target("spoke-0000/hoot/hello").id }]);
+    let at_rest = page(&recorder, "").html;
+    assert!(at_rest.contains("nightly") && at_rest.contains("at rest") && !at_rest.contains("/-/loads/stop"));
+    let run = recorder.begin_load(&"nightly".parse().unwrap(), Moment::from_origin(SECOND));
+    assert!(page(&recorder, "").html.contains("/-/loads/stop"));
+    drop(run);
 }
 
 #[test]
