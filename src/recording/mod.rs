@@ -1,8 +1,8 @@
 //! The sink: the only prometheus and hdrhistogram user, and the only place that names a metric.
 //!
 //! `families` holds every metric in one struct; `target_recorder` is what attempts write to; `windows` keeps
-//! recent latencies, `board` what people are shown, `diagnosis` what was found out; `collector` writes a
-//! target's series at scrape time; `load` is all of load runs, which no health series ever shows;
+//! recent latencies, `hour` the last hour of each spoke, `board` what people are shown, `diagnosis` what was
+//! found out; `collector` writes a target's series at scrape time; `load` is all of load runs, which no health series ever shows;
 //! `counts` states the conservation law. `Recorder` joins them; `web` only reads.
 
 mod board;
