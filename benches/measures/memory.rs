@@ -163,7 +163,6 @@ fn serve(recorder: Arc<Recorder>) -> SocketAddr {
                 readiness: web::Readiness::new(),
                 now: Arc::new(|| SystemTime::UNIX_EPOCH),
                 started_at: SystemTime::UNIX_EPOCH,
-                explain: spokeprobe::app::explanation,
             };
             web::serve(listener, state, CancellationToken::new()).await;
         });
