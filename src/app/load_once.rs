@@ -76,8 +76,7 @@ impl LoadOnce {
         if let Some(role) = &settings.credentials.hub_role_arn {
             store.set_hub_role(role);
         }
-        let prepared = PreparedTarget::new(Arc::clone(&run.target), &settings.endpoint, &store, None)
-            .map_err(LoadNotBegun::Preparing)?;
+        let prepared = loads::prepared(&run, &settings.endpoint, &store).map_err(LoadNotBegun::Preparing)?;
         let shutdown = CancellationToken::new();
         let renewal = shutdown.clone().drop_guard();
         if *signer != Signer::Anonymous {

@@ -4,9 +4,10 @@
 //! a thread of their own, so that a run at thousands a second never makes a health probe late.
 
 use crate::app::outside::Seams;
-use crate::attempt::{Attempter, PreparedTarget};
+use crate::attempt::{Attempter, PreparedTarget, PreparingProblem};
 use crate::credentials::Store;
-use crate::load::{Budget, Hands, Keeper, KeeperParts, Switch};
+use crate::endpoint;
+use crate::load::{Budget, Hands, Keeper, KeeperParts, Settings, Switch};
 use crate::plan::{self, Plan};
 use crate::recording::{LoadInfo, Recorder};
 use crate::seams;
@@ -26,6 +27,16 @@ pub(super) fn hands(seams: &Seams, scope: SigningScope) -> Hands {
         clock: Arc::clone(&seams.clock),
         wait: Arc::clone(&seams.precise_wait),
     }
+}
+
+/// The target of a run, addressed, and signing as the run was told to.
+pub(super) fn prepared(
+    load: &Settings,
+    endpoint: &endpoint::Settings,
+    store: &Arc<Store>,
+) -> Result<PreparedTarget, PreparingProblem> {
+    let prepared = PreparedTarget::new(Arc::clone(&load.target), endpoint, store, None)?;
+    Ok(if load.reuse_signatures { prepared } else { prepared.signing_each_anew() })
 }
 
 /// The loads that this agent begins by itself, for their series and the status page.
@@ -54,9 +65,7 @@ pub(super) fn keeper(
             limits.requests_per_second_per_account,
             plan::steady_rates(plan).into_iter().collect(),
         ),
-        prepare: Box::new(move |load| {
-            PreparedTarget::new(Arc::clone(&load.target), &endpoint, &of_prepare, None)
-        }),
+        prepare: Box::new(move |load| prepared(load, &endpoint, &of_prepare)),
         stop_file_exists: Box::new(move || stop_file.as_ref().is_some_and(|file| file.exists())),
         // Without members one agent does all.
         is_first_member: Box::new(|| true),
