@@ -17,6 +17,8 @@ pub struct Report {
     pub lasted: Duration,
     /// How it ended.
     pub ended: Ended,
+    /// Who asked, where the run was stopped on request, in the words of [`Stop`](crate::load::Stop).
+    pub asked_by: Option<&'static str>,
     /// The worst that guards saw.
     pub worst: Worst,
     /// What was counted and timed.

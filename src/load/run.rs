@@ -75,6 +75,10 @@ pub async fn run(
         began_at,
         lasted: now.since(began),
         ended: watch.ended.unwrap_or(Ended::Completed),
+        asked_by: watch
+            .stop
+            .because()
+            .filter(|_| matches!(watch.ended, Some(Ended::Stopped { guard: Guard::Requested, .. }))),
         worst: watch.worst,
         record: recorder.record(),
     };

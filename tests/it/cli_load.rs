@@ -124,6 +124,8 @@ fn the_stop_file_stops_a_run_and_its_report_tells() {
     std::thread::sleep(SECOND * 2);
     std::fs::write(&stop, "").unwrap();
     assert_eq!(run.ended_within(SECOND * 20).expect("it ends soon").code(), Some(1));
+    let told = run.stdout();
+    assert!(told.contains("stopped on request after") && told.contains(": the stop file exists"), "{told}");
 }
 
 #[test]

@@ -91,6 +91,7 @@ pub(super) fn report() -> Report {
         began_at: UNIX_EPOCH + TWO_O_CLOCK,
         lasted: Duration::from_millis(20_012),
         ended: Ended::Completed,
+        asked_by: None,
         worst: Worst { errors: Some(0.0), throttled: Some(0.0), p99: Some(0.0183), missed: Some(0.0) },
         record: record(0..0),
     }
