@@ -7,7 +7,7 @@ use crate::app::outside::Seams;
 use crate::attempt::{Attempter, PreparedTarget, PreparingProblem};
 use crate::credentials::Store;
 use crate::endpoint;
-use crate::load::{Budget, Hands, Keeper, KeeperParts, Settings, Switch};
+use crate::load::{self, Budget, Hands, Keeper, KeeperParts, Switch};
 use crate::plan::{self, Plan};
 use crate::recording::{LoadInfo, Recorder};
 use crate::seams;
@@ -27,16 +27,6 @@ pub(super) fn hands(seams: &Seams, scope: SigningScope) -> Hands {
         clock: Arc::clone(&seams.clock),
         wait: Arc::clone(&seams.precise_wait),
     }
-}
-
-/// The target of a run, addressed, and signing as the run was told to.
-pub(super) fn prepared(
-    load: &Settings,
-    endpoint: &endpoint::Settings,
-    store: &Arc<Store>,
-) -> Result<PreparedTarget, PreparingProblem> {
-    let prepared = PreparedTarget::new(Arc::clone(&load.target), endpoint, store, None)?;
-    Ok(if load.reuse_signatures { prepared } else { prepared.signing_each_anew() })
 }
 
 /// The loads that this agent begins by itself, for their series and the status page.
@@ -72,6 +62,16 @@ pub(super) fn keeper(
         cool_down: plan.load_rules.cool_down,
     };
     Keeper::new(plan.loads.clone(), parts)
+}
+
+/// The target of a run, which reuses signatures or not as it is told.
+pub(super) fn prepared(
+    load: &load::Settings,
+    endpoint: &endpoint::Settings,
+    store: &Arc<Store>,
+) -> Result<PreparedTarget, PreparingProblem> {
+    let prepared = PreparedTarget::new(Arc::clone(&load.target), endpoint, store, None)?;
+    Ok(if load.reuse_signatures { prepared } else { prepared.signing_each_anew() })
 }
 
 /// Runs the keeper until the shutdown and the end of its runs. A keeper that fails takes no health probe with it:

@@ -84,10 +84,11 @@ impl Seams {
                 .map_err(|problem| SetupProblem(problem.to_string()))?,
         );
         let link = Arc::clone(&http) as Arc<dyn Link>;
+        // reqwest's pool hides waits and second sendings, which a load is there to show.
+        let load_transport: Arc<dyn Transport> = Arc::new(http.direct());
         let transport: Arc<dyn Transport> = http;
         let sessions: Arc<dyn Sessions> =
             Arc::new(SdkSessions::new(&settings.credentials, Arc::clone(&transport), Arc::clone(&clock)));
-        let load_transport = Arc::clone(&transport);
         Ok(Self {
             clock,
             wait,

@@ -9,7 +9,7 @@ mod tasks;
 mod thread;
 
 pub use clock::{SystemClock, TokioWait};
-pub use pacer::{COALESCE, PreciseWait};
+pub use pacer::{COALESCE, DENSE, PreciseWait};
 pub use tasks::spawn;
 pub use thread::{OwnThread, ThreadFailure, on_own_thread};
 

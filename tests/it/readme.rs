@@ -68,11 +68,34 @@ fn the_smallest_configuration_plans() {
 }
 
 #[test]
+fn the_load_of_the_readme_plans_once_the_api_opts_in() {
+    let blocks: Vec<&str> =
+        README.split("```yaml\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
+    let load = blocks.iter().find(|block| block.starts_with("loads:")).unwrap();
+    let planned = |smallest: &str| {
+        let text = format!("{smallest}{load}");
+        spokeprobe::sources::load_plan_text("README.md", &text, &|_| None)
+    };
+    let opted_in = blocks[0].replace("        stage: api\n", "        stage: api\n        max_rate: 50/s\n");
+    let loaded = planned(&opted_in).unwrap();
+    assert_eq!(loaded.plan.loads.len(), 1);
+    assert!(loaded.warnings.is_empty(), "{:?}", loaded.warnings);
+    assert!(planned(blocks[0]).is_err(), "without max_rate nothing may be driven");
+}
+
+#[test]
 fn links_to_files_lead_somewhere() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
-    for document in
-        ["README.md", "ARCHITECTURE.md", "CHANGELOG.md", "docs/README.md", "docs/reasons/README.md"]
-    {
+    for document in [
+        "README.md",
+        "ARCHITECTURE.md",
+        "CHANGELOG.md",
+        "docs/README.md",
+        "docs/reasons/README.md",
+        "docs/runbooks/README.md",
+        "deploy/prometheus/README.md",
+        "dashboards/README.md",
+    ] {
         let text = std::fs::read_to_string(root.join(document)).unwrap();
         let folder = root.join(document).parent().unwrap().to_path_buf();
         for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {

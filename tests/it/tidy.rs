@@ -125,6 +125,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("rustls", &["src/transport", "src/simulator"]),
     ("hmac", &["src/simulator"]),
     ("x509_parser", &["src/endpoint"]),
+    ("rustix", &["src/seams"]),
 ];
 
 /// Parts of `domain` that the simulator may speak: what AWS itself has. `in_memory` stands behind the seams
