@@ -85,11 +85,8 @@ enum Command {
     Explain(explain::ExplainArgs),
     /// Run only the simulated hub, for curl, SDKs and drills
     Simulate(simulate::SimulateArgs),
-    /// Print the JSON Schema of the configuration
-    #[command(after_help = "\
-Example:
-  spokeprobe schema > spokeprobe.schema.json    for an editor that checks YAML while you type")]
-    Schema,
+    /// Print the JSON Schema of the configuration, or of what `load` prints
+    Schema(schema::SchemaArgs),
     /// Ask the local agent whether it is alive, for container health checks
     Healthcheck(healthcheck::HealthcheckArgs),
     /// Print a completion script for a shell
@@ -125,7 +122,7 @@ pub fn main() -> ExitCode {
         return Exit::Usage.into();
     }
     let exit = match command {
-        Command::Schema => schema::schema(),
+        Command::Schema(args) => schema::schema(&args),
         Command::Completions(args) => manual::completions(&args),
         Command::Man => manual::man(),
         Command::Explain(args) => explain::explain(&args),

@@ -4,7 +4,7 @@
 //! that, the first refusal of a run would be a share of all.
 
 use crate::domain::load::Guard;
-use crate::load::Guards;
+use crate::load::{Guards, Worst};
 use crate::recording::LoadWindow;
 use std::time::Duration;
 
@@ -45,31 +45,32 @@ impl Overdue {
     }
 }
 
-/// The first guard that trips, in the order of how much it says about the cause. `whole` is true once a window has
-/// passed since the beginning.
-pub(super) fn judge(guards: &Guards, window: &LoadWindow, overdue: &Overdue, whole: bool) -> Option<Tripped> {
+/// What each guard has to judge on; `None` where that is too little. `whole` is true once a window has passed since
+/// the beginning.
+pub(super) fn measure(window: &LoadWindow, overdue: &Overdue, whole: bool) -> Worst {
     let enough = |evidence: u64| evidence >= ENOUGH || whole && evidence > 0;
-    let share = |guard, allowed: Option<f64>, part: u64, of: u64| {
-        let (allowed, measured) = (allowed?, ratio(part, of));
-        (enough(of) && measured > allowed).then_some(Tripped { guard, measured, allowed })
+    let share = |part: u64, of: u64| enough(of).then(|| ratio(part, of));
+    let all = window.ended + overdue.count();
+    // Of all that ended or should have, one in a hundred may be later than the percentile.
+    let p99 = || window.p99.max(overdue.age_below(all / 100)).as_secs_f64();
+    Worst {
+        errors: share(window.unexpected, window.ended),
+        throttled: share(window.throttled, window.ended),
+        p99: enough(all).then(p99),
+        missed: share(window.missed, window.due),
+    }
+}
+
+/// The first guard that trips, in the order of how much it says about the cause.
+pub(super) fn judge(guards: &Guards, seen: &Worst) -> Option<Tripped> {
+    let trips = |guard, allowed: Option<f64>, measured: Option<f64>| {
+        let (allowed, measured) = (allowed?, measured?);
+        (measured > allowed).then_some(Tripped { guard, measured, allowed })
     };
-    share(Guard::Throttled, guards.throttled, window.throttled, window.ended)
-        .or_else(|| share(Guard::Errors, guards.errors, window.unexpected, window.ended))
-        .or_else(|| {
-            let allowed = guards.p99?;
-            let late = overdue.count();
-            let all = window.ended + late;
-            // Of all that ended or should have, one in a hundred may be later than the percentile.
-            let of_overdue = overdue.age_below(all / 100);
-            let measured = window.p99.max(of_overdue);
-            let (measured, limit) = (measured.as_secs_f64(), allowed.as_secs_f64());
-            (enough(all) && measured > limit).then_some(Tripped {
-                guard: Guard::P99,
-                measured,
-                allowed: limit,
-            })
-        })
-        .or_else(|| share(Guard::Missed, guards.missed, window.missed, window.due))
+    trips(Guard::Throttled, guards.throttled, seen.throttled)
+        .or_else(|| trips(Guard::Errors, guards.errors, seen.errors))
+        .or_else(|| trips(Guard::P99, guards.p99.map(|p99| p99.as_secs_f64()), seen.p99))
+        .or_else(|| trips(Guard::Missed, guards.missed, seen.missed))
 }
 
 #[expect(clippy::cast_precision_loss, reason = "exact up to 2^53 attempts")]
@@ -103,7 +104,7 @@ mod tests {
 
     fn tripped(window: LoadWindow, overdue: &[(u64, u64)], whole: bool) -> Option<Tripped> {
         let by_age = overdue.iter().map(|(age, count)| (Duration::from_secs(*age), *count)).collect();
-        judge(&GUARDS, &window, &Overdue { by_age }, whole)
+        judge(&GUARDS, &measure(&window, &Overdue { by_age }, whole))
     }
 
     #[test]
@@ -129,7 +130,7 @@ mod tests {
         let off = Guards { errors: None, throttled: None, p99: None, missed: None, ..GUARDS };
         let dire = LoadWindow { missed: 100, unexpected: 100, throttled: 100, ..FINE };
         let old = Overdue { by_age: vec![(Duration::from_secs(60), 100)] };
-        assert_eq!(judge(&off, &dire, &old, true), None);
+        assert_eq!(judge(&off, &measure(&dire, &old, true)), None);
     }
 
     #[test]

@@ -27,7 +27,7 @@ mod stop;
 pub use budget::{Budget, OverCeiling, Reservation};
 pub use keeper::{COOL_DOWN, Keeper, KeeperParts, NOT_BEFORE, Prepare, Switch};
 pub use quota::{Quota, account_quota};
-pub use report::{Ended, Report};
+pub use report::{Ended, Report, Worst};
 pub use run::run;
 pub use settings::{Guards, Settings};
 pub use stop::Stop;

@@ -17,8 +17,39 @@ pub struct Report {
     pub lasted: Duration,
     /// How it ended.
     pub ended: Ended,
+    /// Who asked, where the run was stopped on request, in the words of [`Stop`](crate::load::Stop).
+    pub asked_by: Option<&'static str>,
+    /// The worst that guards saw.
+    pub worst: Worst,
     /// What was counted and timed.
     pub record: LoadRecord,
+}
+
+/// The worst of any window that held evidence enough for a guard, whether it was on or off. `None` where none did.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Worst {
+    /// The share of ended attempts that were not as expected.
+    pub errors: Option<f64>,
+    /// The share of ended attempts that were throttled.
+    pub throttled: Option<f64>,
+    /// The 99th percentile of the response time, in seconds.
+    pub p99: Option<f64>,
+    /// The share of due attempts that were missed.
+    pub missed: Option<f64>,
+}
+
+impl Worst {
+    /// The worse of both, each by itself.
+    #[must_use]
+    pub fn or_worse(self, other: Self) -> Self {
+        let worse = |one: Option<f64>, other| [one, other].into_iter().flatten().reduce(f64::max);
+        Self {
+            errors: worse(self.errors, other.errors),
+            throttled: worse(self.throttled, other.throttled),
+            p99: worse(self.p99, other.p99),
+            missed: worse(self.missed, other.missed),
+        }
+    }
 }
 
 /// How a run ended.

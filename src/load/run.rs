@@ -6,8 +6,8 @@
 use super::Hands;
 use super::attempts::Attempts;
 use super::driver::Driver;
-use super::guards::{Overdue, Tripped, judge};
-use super::report::{Ended, Report};
+use super::guards::{Overdue, Tripped, judge, measure};
+use super::report::{Ended, Report, Worst};
 use super::settings::Settings;
 use super::stop::Stop;
 use crate::attempt::PreparedTarget;
@@ -60,16 +60,26 @@ pub async fn run(
         last: began,
         seconds: 0,
         ended: None,
+        worst: Worst::default(),
     };
     watch.until_driven(&hands, &cut).await;
     watch.until_drained(&hands, &cut, timeout).await;
     let now = hands.clock.now();
     watch.close_second(now);
+    if now.since(began) < watch.settings.guards.window {
+        // No window has been whole: the run is one by itself.
+        watch.look(now);
+    }
     let report = Report {
         settings,
         began_at,
         lasted: now.since(began),
         ended: watch.ended.unwrap_or(Ended::Completed),
+        asked_by: watch
+            .stop
+            .because()
+            .filter(|_| matches!(watch.ended, Some(Ended::Stopped { guard: Guard::Requested, .. }))),
+        worst: watch.worst,
         record: recorder.record(),
     };
     log_end(&report);
@@ -89,6 +99,8 @@ struct Watch {
     seconds: u32,
     /// How the run ends, once it does otherwise than by its profile.
     ended: Option<Ended>,
+    /// The worst that was looked at.
+    worst: Worst,
 }
 
 impl Watch {
@@ -110,9 +122,12 @@ impl Watch {
                 () = hands.wait.until(self.next_second()) => {
                     let now = hands.clock.now();
                     self.close_second(now);
-                    if going && let Some(tripped) = self.judge(now) {
-                        self.end_by(tripped, now);
-                        self.go_down(now, &down);
+                    if going {
+                        let seen = self.look(now);
+                        if let Some(tripped) = judge(&self.settings.guards, &seen) {
+                            self.end_by(tripped, now);
+                            self.go_down(now, &down);
+                        }
                     }
                 }
                 () = self.stop.requested(), if going => {
@@ -175,13 +190,16 @@ impl Watch {
         self.seconds = u32::try_from(now.since(self.recorder.began()).as_secs()).unwrap_or(u32::MAX - 1);
     }
 
-    fn judge(&self, now: Moment) -> Option<Tripped> {
+    /// What the guards see now.
+    fn look(&mut self, now: Moment) -> Worst {
         let guards = &self.settings.guards;
         let window = self.recorder.window(guards.window);
         let overdue = guards
             .p99
             .map_or_else(Overdue::default, |limit| self.attempts.in_flight().older_than(limit, now));
-        judge(guards, &window, &overdue, now.since(self.recorder.began()) >= guards.window)
+        let seen = measure(&window, &overdue, now.since(self.recorder.began()) >= guards.window);
+        self.worst = self.worst.or_worse(seen);
+        seen
     }
 
     fn end_by(&mut self, tripped: Tripped, now: Moment) {

@@ -231,6 +231,19 @@ fn overlaps(config: &Config, plan: &Plan) -> Vec<Warning> {
             }
             let peaks = one.profile.peak() + other.profile.peak();
             let account = &one.target.account;
+            let over_api = same_api(&one.target.id, &other.target.id)
+                .then(|| max_rate(config, &one.target.id))
+                .flatten()
+                .filter(|most| peaks > most + 1e-9);
+            if let Some(most) = over_api {
+                let message = format!(
+                    "it runs at the same time as `{}`, and their peaks together exceed the api's `max_rate` of {}: \
+                     move `at`, or lower the rates",
+                    other.name,
+                    rate_text(most)
+                );
+                warnings.push(Warning { path: format!("loads.{}", one.name), message });
+            }
             let over = if *account == other.target.account
                 && peaks + steady.in_account(account) > limits.requests_per_second_per_account + 1e-9
             {
@@ -249,6 +262,16 @@ fn overlaps(config: &Config, plan: &Plan) -> Vec<Warning> {
         }
     }
     warnings
+}
+
+fn same_api(one: &TargetId, other: &TargetId) -> bool {
+    (&one.spoke, &one.api) == (&other.spoke, &other.api)
+}
+
+/// What the api of a target has opted in to.
+fn max_rate(config: &Config, id: &TargetId) -> Option<f64> {
+    let spoke = config.spokes.iter().find(|spoke| spoke.name == id.spoke)?;
+    spoke.apis.iter().find(|api| api.name == id.api)?.max_rate
 }
 
 /// Whether two spans of each day meet; a span may go past midnight.

@@ -255,6 +255,24 @@ fn a_run_that_is_probably_not_meant_is_warned_of() {
 }
 
 #[test]
+fn runs_of_one_api_at_the_same_time_stay_within_what_it_opted_in_to() {
+    let loads = "- {name: n, probe: a/x/p, stages: [{at: 240/s, for: 5m}], at: '23:58'}\n\
+                 - {name: m, probe: a/x/p, stages: [{at: 200/s, for: 1m}], at: '00:01'}\n";
+    for (max_rate, warned) in [(440.0, false), (430.0, true)] {
+        let mut config = with_loads(loads);
+        config.spokes[0].apis[0].max_rate = Some(max_rate);
+        let warnings = plan(&config).unwrap().warnings;
+        let wanted =
+            "it runs at the same time as `m`, and their peaks together exceed the api's `max_rate` of 430/s";
+        assert_eq!(
+            warnings.iter().any(|warning| warning.message.starts_with(wanted)),
+            warned,
+            "{warnings:?}"
+        );
+    }
+}
+
+#[test]
 fn only_runs_by_schedule_cost_money_each_month() {
     let cost = |at: &str| {
         let plan = plan(&with_loads(&format!(

@@ -244,7 +244,8 @@ impl Profile {
         expected
     }
 
-    /// What remains of a run that is stopped at `elapsed`: from the rate of that time to zero, over `over`.
+    /// What remains of a run that is stopped at `elapsed`: from the rate of that time to zero, over `over`. It
+    /// neither outlasts the stages nor makes more arrivals than they would have: to stop a run never adds to it.
     /// Without arrivals when `over` is zero or the run had ended.
     #[must_use]
     pub fn ramped_down(&self, elapsed: Duration, over: Duration) -> Self {
@@ -253,7 +254,12 @@ impl Profile {
             // Not the first gaps of the run over again.
             Arrivals::Poisson { seed } => Arrivals::Poisson { seed: seed.wrapping_add(1) },
         };
-        let stages = vec![Stage::Ramp { from: self.rate_at(elapsed), to: 0.0, lasts: over }];
+        let end = self.lasts();
+        let (from, left) = (self.rate_at(elapsed), end.saturating_sub(elapsed));
+        // A ramp to zero makes half of what its first rate would.
+        let as_long = 2.0 * self.expected_arrivals(elapsed, end) / from;
+        let as_long = Duration::try_from_secs_f64(as_long).unwrap_or(Duration::ZERO);
+        let stages = vec![Stage::Ramp { from, to: 0.0, lasts: over.min(left).min(as_long) }];
         Self { stages, arrivals }
     }
 }

@@ -25,11 +25,13 @@ def problems(value: object) -> list[str]:
 
 
 def test_the_schema_is_one() -> None:
+    """The published schema is itself valid."""
     Draft202012Validator.check_schema(SCHEMA)
 
 
 @pytest.mark.parametrize("name", REPORTS)
 def test_reports_fit(name: str) -> None:
+    """What the program writes fits the published schema."""
     assert problems(report(name)) == []
 
 
@@ -48,6 +50,7 @@ def test_reports_fit(name: str) -> None:
     ],
 )
 def test_a_wrong_value_is_caught(place: tuple[str, ...], value: object) -> None:
+    """Seeded error: a report with one wrong value does not fit."""
     broken = copy.deepcopy(report("load-report.json"))
     at = broken
     for key in place[:-1]:

@@ -118,9 +118,16 @@ fn a_broken_configuration_prints_all_its_problems_and_runs_nothing() {
 
 #[test]
 fn schema_completions_and_manual_are_what_they_should_be() {
-    let committed: Value =
-        serde_json::from_str(&std::fs::read_to_string("docs/config.schema.json").unwrap()).unwrap();
-    assert_eq!(run(&["schema"]).json(), committed);
+    for (args, file) in [
+        (&["schema"][..], "docs/config.schema.json"),
+        (&["schema", "configuration"], "docs/config.schema.json"),
+        (&["schema", "load-report"], "docs/load-report.schema.json"),
+        (&["schema", "load-dry-run"], "docs/load-dry-run.schema.json"),
+    ] {
+        let committed: Value = serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
+        assert_eq!(run(args).json(), committed, "{file}");
+    }
+    assert_eq!(run(&["schema", "tea"]).status, Some(2));
     let bash = run(&["completions", "bash"]);
     assert_eq!(bash.status, Some(0));
     assert!(bash.stdout.contains("complete -F _spokeprobe"), "{}", bash.stdout);

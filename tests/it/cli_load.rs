@@ -42,6 +42,12 @@ fn a_run_sends_what_it_reports_and_a_dry_run_sends_nothing() {
         (&dry["dry_run"], &dry["requests"], &dry["peak_per_second"]),
         (&json!(true), &json!(40.0), &json!(20.0))
     );
+    let schema = run(&["schema", "load-dry-run"]).json();
+    let keys: std::collections::BTreeSet<&str> =
+        dry.as_object().unwrap().keys().map(String::as_str).collect();
+    let named = schema["required"].as_array().unwrap().iter().map(|key| key.as_str().unwrap()).collect();
+    assert_eq!(keys, named, "the published schema names all of it");
+    assert_eq!(schema["properties"].as_object().unwrap().len(), keys.len());
     assert_eq!(counted(&hub), 0);
 
     let (page, log) = (hub.folder.join("run.html"), hub.folder.join("run.hlog"));
@@ -118,6 +124,8 @@ fn the_stop_file_stops_a_run_and_its_report_tells() {
     std::thread::sleep(SECOND * 2);
     std::fs::write(&stop, "").unwrap();
     assert_eq!(run.ended_within(SECOND * 20).expect("it ends soon").code(), Some(1));
+    let told = run.stdout();
+    assert!(told.contains("stopped on request after") && told.contains(": the stop file exists"), "{told}");
 }
 
 #[test]

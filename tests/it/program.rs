@@ -107,6 +107,13 @@ impl Started {
         panic!("it ended: {text} {}", self.stderr());
     }
 
+    /// What it has written to stdout; to be asked for once it has ended.
+    pub(crate) fn stdout(&mut self) -> String {
+        let mut text = String::new();
+        self.child.stdout.as_mut().unwrap().read_to_string(&mut text).unwrap();
+        text
+    }
+
     /// Sends a signal by its name.
     pub(crate) fn signal(&self, name: &str) {
         let pid = self.child.id().to_string();

@@ -4,6 +4,7 @@
 //! its counterpart in real time.
 
 use futures_util::future::BoxFuture;
+use http::HeaderValue;
 use spokeprobe::app::{App, Seams, Stopped};
 use spokeprobe::config::{self, Document, Documents};
 use spokeprobe::domain::credentials::{CallerIdentity, RoleSession, SessionCredentials};
@@ -18,6 +19,7 @@ use spokeprobe::seams::{
 };
 use spokeprobe::simulator::world::{Api, Document as PolicyDocument, Role};
 use spokeprobe::simulator::{Counts, DEMO_CONFIGURATION, DEMO_SESSION_POLICY, Hub, InMemory, World};
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::task::JoinHandle;
@@ -108,6 +110,7 @@ struct Watched {
 pub(crate) struct Seen {
     calls: Mutex<(usize, Vec<AssumeRoleCall>)>,
     sent: Mutex<Vec<Moment>>,
+    signatures: Mutex<Vec<HeaderValue>>,
 }
 
 impl Seen {
@@ -119,6 +122,12 @@ impl Seen {
     /// When requests went out.
     pub(crate) fn sent(&self) -> Vec<Moment> {
         self.sent.lock().unwrap().clone()
+    }
+
+    /// How many signatures were made for what went out: the copies of one share its bytes.
+    pub(crate) fn signatures_made(&self) -> usize {
+        let signatures = self.signatures.lock().unwrap();
+        signatures.iter().map(|value| value.as_bytes().as_ptr()).collect::<BTreeSet<_>>().len()
     }
 }
 
@@ -163,6 +172,7 @@ impl Transport for Watched {
         options: SendOptions,
     ) -> BoxFuture<'_, Exchange> {
         self.seen.sent.lock().unwrap().push(self.clock.now());
+        self.seen.signatures.lock().unwrap().extend(request.headers.get("authorization").cloned());
         self.inner.send(request, to, options)
     }
 

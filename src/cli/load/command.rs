@@ -34,21 +34,21 @@ pub(in crate::cli) async fn load(args: LoadArgs) -> Exit {
             return Exit::Usage;
         }
     };
-    plan::load_warnings(&run, &plan.settings.endpoint.region, &mut |message| {
-        output::note(&format!("warning: {message}"));
-    });
+    let mut warnings = Vec::new();
+    plan::load_warnings(&run, &plan.settings.endpoint.region, &mut |message| warnings.push(message));
+    warnings.iter().for_each(|message| output::note(&format!("warning: {message}")));
     if args.dry_run {
-        return dry_run::show(&run, &plan, args.json);
+        return dry_run::show(&run, &plan, &warnings, args.json);
     }
     match make(&args, &plan, run).await {
-        Ok(document) => {
+        Ok((document, written)) => {
             if args.json {
                 output::note(&text::one_line(&document));
                 output::json(&document.json());
             } else {
                 output::result(&text::render(&document, &output::paint_result));
             }
-            if document.is_as_expected() { Exit::Expected } else { Exit::Unexpected }
+            if written && document.is_as_expected() { Exit::Expected } else { Exit::Unexpected }
         }
         Err((problem, exit)) => {
             output::error(&problem);
@@ -57,8 +57,12 @@ pub(in crate::cli) async fn load(args: LoadArgs) -> Exit {
     }
 }
 
-/// Makes the run and writes the files; what cannot be written is found before anything is sent.
-async fn make(args: &LoadArgs, plan: &Plan, run: Arc<Settings>) -> Result<Document, (String, Exit)> {
+/// Makes the run and writes the files, and says whether they are whole; what cannot be opened is found before
+/// anything is sent.
+async fn make(args: &LoadArgs, plan: &Plan, run: Arc<Settings>) -> Result<(Document, bool), (String, Exit)> {
+    if args.html.is_some() && args.html == args.hlog {
+        return Err(usage("--html and --hlog name the same file".to_owned()));
+    }
     let page = args.html.as_deref().map(Output::open).transpose().map_err(usage)?;
     let log = args.hlog.as_deref().map(Output::open).transpose().map_err(usage)?;
     let stop_file = args.stop_file.clone().or_else(|| plan.load_rules.stop_file.clone());
@@ -87,18 +91,16 @@ async fn make(args: &LoadArgs, plan: &Plan, run: Arc<Settings>) -> Result<Docume
         let comparison = baseline.compare(&document, &args.tolerance.unwrap_or_default());
         document = document.compared(comparison);
     }
-    let written = page.map(|page| page.write(html::render(&document).as_bytes()));
-    if let Some(Err(problem)) = written {
-        output::error(&problem);
-    }
-    if let Some(log) = log {
-        match log.await {
-            Ok(Ok(())) => {}
-            Ok(Err(problem)) => output::error(&problem),
-            Err(_panicked) => output::error("the log of histograms is not whole; this is a defect"),
-        }
-    }
-    Ok(document)
+    let page = page.map_or(Ok(()), |page| page.write(html::render(&document).as_bytes()));
+    let log = match log {
+        None => Ok(()),
+        Some(log) => log.await.unwrap_or_else(|_panicked| {
+            Err("the log of histograms is not whole; this is a defect".to_owned())
+        }),
+    };
+    let problems: Vec<String> = [page, log].into_iter().filter_map(Result::err).collect();
+    problems.iter().for_each(|problem| output::error(problem));
+    Ok((document, problems.is_empty()))
 }
 
 fn usage(problem: String) -> (String, Exit) {
@@ -151,8 +153,8 @@ impl Driven<'_> {
                         self.stop.request("the stop file exists");
                     }
                     let progress = Progress::of(self.recorder, self.run, now.since(self.recorder.began()));
-                    drawer.draw(&match self.stop.because() {
-                        Some(because) => progress.stopping(format!("stopping: {because}; Ctrl-C again ends it at once")),
+                    drawer.draw(&match self.stopping() {
+                        Some(why) => progress.stopping(why),
                         None => progress,
                     });
                 }
@@ -162,9 +164,20 @@ impl Driven<'_> {
         report
     }
 
-    /// The first signal ends the run in good order, the second at once.
+    /// Why the run goes down before its end, once it does.
+    fn stopping(&self) -> Option<String> {
+        let because =
+            self.stop.because().map(|because| format!("stopping: {because}; Ctrl-C again ends it at once"));
+        because.or_else(|| {
+            let guard = self.recorder.stopped_by()?;
+            Some(format!("stopping: the guard {guard} has tripped; Ctrl-C ends it at once"))
+        })
+    }
+
+    /// The first signal ends the run in good order, the second, or one after a guard, at once.
     fn stop_by(&self, asked: Asked) {
-        if self.stop.is_requested() && asked != Asked::ToStop {
+        let stops = self.stop.is_requested() || self.recorder.stopped_by().is_some();
+        if stops && asked != Asked::ToStop {
             self.stop.cut(asked.as_str());
         } else {
             self.stop.request(asked.as_str());
@@ -183,7 +196,7 @@ fn write_log(
     tokio::task::spawn_blocking(move || {
         let Output { path, file } = log;
         let whole = || -> io::Result<()> {
-            file.set_len(0)?;
+            emptied(&file)?;
             let mut log = HistogramLog::begin(BufWriter::new(file), &name, began_at)?;
             for interval in intervals {
                 log.write(&interval)?;
@@ -208,7 +221,12 @@ impl Output {
     }
 
     fn write(mut self, bytes: &[u8]) -> Result<(), String> {
-        let written = self.file.set_len(0).and_then(|()| self.file.write_all(bytes));
+        let written = emptied(&self.file).and_then(|()| self.file.write_all(bytes));
         written.map_err(|error| format!("{}: {error}", self.path.display()))
     }
+}
+
+/// Takes out what a file held. A pipe or a terminal holds nothing, and refuses to be shortened.
+fn emptied(file: &File) -> io::Result<()> {
+    if file.metadata()?.is_file() { file.set_len(0) } else { Ok(()) }
 }

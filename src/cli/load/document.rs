@@ -1,5 +1,5 @@
 //! A load report as a document: plain values in the order and under the names of the JSON report, which
-//! `docs/load-report.schema.json` describes. Text and page are written from it too, so that the three cannot
+//! `report.schema.json` describes. Text and page are written from it too, so that the three cannot
 //! tell three stories. `measured` turns distributions and seconds into it; `baseline` reads an earlier one back.
 
 use super::baseline::Comparison;
@@ -136,7 +136,7 @@ pub(super) struct ResultRow {
 pub(super) struct GuardRow {
     pub(super) guard: &'static str,
     pub(super) allowed: f64,
-    /// The worst of any whole window; none where the run was shorter, or where seconds cannot be joined (`p99`).
+    /// The worst of any window that held evidence enough to judge on; none where none did.
     pub(super) worst: Option<f64>,
     pub(super) window_seconds: f64,
 }
@@ -144,7 +144,7 @@ pub(super) struct GuardRow {
 impl Document {
     /// The document of a run that has ended.
     pub(in crate::cli) fn of(report: &Report) -> Self {
-        let Report { settings, began_at, lasted, ended, record } = report;
+        let Report { settings, began_at, lasted, ended, record, .. } = report;
         let target = &settings.target;
         let unexpected: u64 =
             record.results.iter().map(|result| result.count - result.expected.min(result.count)).sum();

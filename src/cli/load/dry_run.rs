@@ -8,13 +8,13 @@ use crate::schedule::{Arrivals, Stage};
 use serde_json::{Value, json};
 
 /// Prints it.
-pub(super) fn show(run: &Settings, plan: &Plan, as_json: bool) -> Exit {
+pub(super) fn show(run: &Settings, plan: &Plan, warnings: &[String], as_json: bool) -> Exit {
     let Some(request) = call::request_line(&run.target, plan) else {
         output::error("the probe cannot be addressed; `spokeprobe plan` says why");
         return Exit::Usage;
     };
     if as_json {
-        output::json(&document(run, plan, &request));
+        output::json(&document(run, plan, warnings, &request));
     } else {
         output::result(&lines(run, plan, &request).join("\n"));
         output::note("dry run: nothing was sent");
@@ -104,9 +104,10 @@ fn guards_text(guards: &Guards) -> String {
     )
 }
 
-fn document(run: &Settings, plan: &Plan, request: &str) -> Value {
+fn document(run: &Settings, plan: &Plan, warnings: &[String], request: &str) -> Value {
     let (in_account, in_all) = steady(run, plan);
     let (profile, limits, guards) = (&run.profile, &plan.limits, &run.guards);
+    let quota = plan::account_quota(&plan.settings.endpoint.region);
     let stages: Vec<Value> = profile
         .stages
         .iter()
@@ -123,7 +124,8 @@ fn document(run: &Settings, plan: &Plan, request: &str) -> Value {
         "requests": plan::arrivals(run).round(),
         "duration_seconds": profile.lasts().as_secs_f64(),
         "peak_per_second": profile.peak(),
-        "share_of_quota": profile.peak() / plan::account_quota(&plan.settings.endpoint.region),
+        "account_quota_per_second": quota,
+        "share_of_quota": profile.peak() / quota,
         "steady_per_second": {"account": in_account, "agent": in_all},
         "limits": {
             "requests_per_second": limits.requests_per_second,
@@ -139,5 +141,6 @@ fn document(run: &Settings, plan: &Plan, request: &str) -> Value {
         },
         "ramp_down_seconds": run.ramp_down.as_secs_f64(),
         "reuse_signatures": run.reuse_signatures,
+        "warnings": warnings,
     })
 }

@@ -173,51 +173,21 @@ pub(super) fn throttled(results: &[LoadResult]) -> u64 {
         .sum()
 }
 
-/// What a guard counts in a second, and of how much.
-type Counts = fn(&LoadSecond) -> (u64, u64);
-
 /// The guards that watched, each with the worst it saw.
 pub(super) fn guards(report: &Report) -> Vec<GuardRow> {
-    let guards = &report.settings.guards;
+    let (guards, worst) = (&report.settings.guards, &report.worst);
     let window_seconds = guards.window.as_secs_f64();
-    let shares: [(Guard, Option<f64>, Counts); 3] = [
-        (Guard::Errors, guards.errors, |second| (second.unexpected, second.ended)),
-        (Guard::Throttled, guards.throttled, |second| (second.throttled, second.ended)),
-        (Guard::Missed, guards.missed, |second| (second.missed, second.due)),
-    ];
-    let mut rows: Vec<GuardRow> = shares
-        .into_iter()
-        .filter_map(|(guard, allowed, counts)| {
-            let worst = worst_share(&report.record.timeline, guards.window, counts);
-            Some(GuardRow { guard: guard.as_str(), allowed: allowed?, worst, window_seconds })
-        })
-        .collect();
-    if let Some(allowed) = guards.p99 {
-        let row = GuardRow {
-            guard: Guard::P99.as_str(),
-            allowed: allowed.as_secs_f64(),
-            worst: None,
-            window_seconds,
-        };
-        rows.insert(rows.len().min(2), row);
-    }
-    rows
-}
-
-/// The worst share of any whole window. Entries of a long run may be of several seconds.
-fn worst_share(timeline: &[LoadSecond], window: Duration, counts: Counts) -> Option<f64> {
-    let whole_from = |at: usize| {
-        let (mut lasts, mut part, mut whole) = (Duration::ZERO, 0, 0);
-        for second in timeline.iter().skip(at) {
-            let (more_part, more_whole) = counts(second);
-            (lasts, part, whole) = (lasts + second.lasts, part + more_part, whole + more_whole);
-            if lasts >= window {
-                return share(part, whole);
-            }
-        }
-        None
-    };
-    (0..timeline.len()).filter_map(whole_from).reduce(f64::max)
+    [
+        (Guard::Errors, guards.errors, worst.errors),
+        (Guard::Throttled, guards.throttled, worst.throttled),
+        (Guard::P99, guards.p99.map(|p99| p99.as_secs_f64()), worst.p99),
+        (Guard::Missed, guards.missed, worst.missed),
+    ]
+    .into_iter()
+    .filter_map(|(guard, allowed, worst)| {
+        Some(GuardRow { guard: guard.as_str(), allowed: allowed?, worst, window_seconds })
+    })
+    .collect()
 }
 
 /// `part` of `whole`; none of nothing.

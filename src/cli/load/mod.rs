@@ -30,3 +30,8 @@ pub(in crate::cli) use command::load;
 use baseline::{Baseline, Tolerance};
 use document::Document;
 use progress::{Drawer, Progress};
+
+/// The JSON Schema of the report; `docs` has a copy.
+pub(in crate::cli) const REPORT_SCHEMA: &str = include_str!("report.schema.json");
+/// The JSON Schema of what a dry run prints; `docs` has a copy.
+pub(in crate::cli) const DRY_RUN_SCHEMA: &str = include_str!("dry_run.schema.json");

@@ -18,7 +18,12 @@ pub(super) fn of(report: &Report, unexpected: u64) -> Verdict {
     let record = &report.record;
     let mut because = Vec::new();
     if let Ended::Stopped { guard, after, measured, allowed } = report.ended {
-        because.push(stopped(guard, after.as_secs_f64(), measured, allowed));
+        let mut why = stopped(guard, after.as_secs_f64(), measured, allowed);
+        if let Some(who) = report.asked_by {
+            why.push_str(": ");
+            why.push_str(who);
+        }
+        because.push(why);
     }
     if record.due == 0 {
         because.push("no arrival became due".to_owned());

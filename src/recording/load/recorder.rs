@@ -188,6 +188,12 @@ impl LoadRecorder {
         }
     }
 
+    /// The guard that stopped the run, if one did.
+    #[must_use]
+    pub fn stopped_by(&self) -> Option<Guard> {
+        locked(&self.past).stopped
+    }
+
     /// The run is over: its series of state fall, and whoever reads its intervals comes to their end.
     pub fn over(&self) {
         let stopped = locked(&self.past).stopped;

@@ -105,6 +105,24 @@ fn a_run_that_is_stopped_ramps_down_from_where_it_was() {
 }
 
 #[test]
+fn a_run_that_is_stopped_never_does_more_than_it_would_have() {
+    // Stopped after one of three seconds, with five to go down in.
+    let ramp = even(&[hold(10_000.0, 3)]).ramped_down(SECOND, 5 * SECOND);
+    assert_eq!(ramp.lasts(), 2 * SECOND);
+    // Just before the rate would have fallen: the high rate is not kept for longer than it was meant to be.
+    let steps = even(&[hold(1_000.0, 10), hold(1.0, 60)]);
+    let at = Duration::from_millis(9_900);
+    let ramp = steps.ramped_down(at, 10 * SECOND);
+    let (made, planned) =
+        (ramp.expected_arrivals(Duration::ZERO, ramp.lasts()), steps.expected_arrivals(at, steps.lasts()));
+    assert!(made <= planned + 1e-3, "{made} of {planned}");
+    // A ramp to zero that runs already only ends as planned.
+    let down = even(&[Stage::Ramp { from: 100.0, to: 0.0, lasts: 10 * SECOND }]);
+    let rest = down.ramped_down(5 * SECOND, 60 * SECOND);
+    assert_eq!(rest.stages, [Stage::Ramp { from: 50.0, to: 0.0, lasts: 5 * SECOND }]);
+}
+
+#[test]
 fn an_hour_at_twenty_thousand_a_second_does_not_drift() {
     let profile = even(&[hold(20_000.0, 3_600)]);
     let mut course = Course::new(&profile);

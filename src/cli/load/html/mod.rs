@@ -286,7 +286,7 @@ fn write_guards(html: &mut String, document: &Document) -> fmt::Result {
     let Some(first) = document.guards.first() else { return Ok(()) };
     write!(
         html,
-        "<section><h2>Guards</h2><p class=\"about\">What would have stopped the run, over any {}.</p>\
+        "<section><h2>Guards</h2><p class=\"about\">What stops a run, judged over the last {}.</p>\
          <div class=\"scroll\"><table><thead><tr><th>guard<th class=\"n\">allowed<th class=\"n\">worst<th></tr></thead><tbody>",
         duration(first.window_seconds)
     )?;

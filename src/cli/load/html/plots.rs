@@ -8,6 +8,9 @@ use crate::cli::load::measured::{Second, Times};
 /// Points over time at most; a longer run is drawn in groups of seconds.
 const POINTS: usize = 240;
 
+/// An end of a run that is too short for a point of its own.
+const SLIVER_SECONDS: f64 = 0.1;
+
 /// The end of the percentile axis, 99.999 %, as a place.
 const LAST: f64 = 5.0;
 
@@ -68,7 +71,14 @@ impl Group {
 /// The run in at most [`POINTS`] groups, and how many seconds each has.
 pub(super) fn groups(timeline: &[Second]) -> (Vec<Group>, usize) {
     let seconds = timeline.len().div_ceil(POINTS).max(1);
-    (timeline.chunks(seconds).map(Group::of).collect(), seconds)
+    let mut groups: Vec<Group> = timeline.chunks(seconds).map(Group::of).collect();
+    if groups.len() > 1 && groups.last().is_some_and(|last| last.lasts_seconds < SLIVER_SECONDS) {
+        // The milliseconds in which the last answers came belong to the point before: by themselves they would draw
+        // a fall to zero that nobody asked for.
+        groups.truncate(groups.len() - 2);
+        groups.push(Group::of(timeline.get(groups.len() * seconds..).unwrap_or_default()));
+    }
+    (groups, seconds)
 }
 
 /// Response and service time by percentile, on an axis where each step is a tenth of what is left.

@@ -55,3 +55,24 @@ fn a_day_by_the_second_is_still_a_page() {
     assert!(html.len() < 400_000, "{} bytes", html.len());
     assert!(html.contains("Each point is 360 seconds"));
 }
+
+#[test]
+fn the_last_milliseconds_are_no_fall_to_zero() {
+    let mut timeline = Document::of(&report()).timeline;
+    let (last, due) =
+        (timeline.last().unwrap().clone(), timeline.iter().map(|second| second.sent).sum::<u64>());
+    timeline.push(crate::cli::load::measured::Second {
+        at_seconds: last.at_seconds + 1.0,
+        lasts_seconds: 0.004,
+        rate_asked_per_second: 0.0,
+        sent: 0,
+        ..last.clone()
+    });
+    let (groups, _) = plots::groups(&timeline);
+    assert_eq!(groups.len(), 20);
+    let end = groups.last().unwrap();
+    assert!((end.asked - last.rate_asked_per_second).abs() < 1.0, "{}", end.asked);
+    let sent: f64 = groups.iter().map(|group| group.reached * group.lasts_seconds).sum();
+    assert_eq!(sent.round() as u64, due);
+    assert_eq!(plots::groups(&timeline[20..]).0.len(), 1, "by itself it is all there is");
+}
