@@ -1,5 +1,5 @@
 //! The law of conservation: what the hub read is what the agent sent, to the last request, whatever it was sent
-//! for: attempts of targets, their quick retries, twins, checks of isolation.
+//! for: attempts of targets, their quick retries, attempts of loads, twins, checks of isolation.
 
 use spokeprobe::domain::api::ApiName;
 use spokeprobe::domain::outcome::{Outcome, Reason};
@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 /// What a drained agent sent to one api.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(crate) struct Sent {
-    /// Attempts of targets that were answered, or whose answer broke off or never came.
+    /// Attempts of targets and of loads that were answered, or whose answer broke off or never came.
     pub(crate) attempts: u64,
     /// Attempts whose connection was reset, and first tries that were retried.
     pub(crate) cut_off: u64,
@@ -24,6 +24,14 @@ pub(crate) struct Sent {
 }
 
 impl Sent {
+    fn count(&mut self, reason: Reason, attempts: u64) {
+        match (reason.outcome(), reason) {
+            (Outcome::Unsent, _) => {}
+            (Outcome::Unreachable, Reason::Reset) => self.cut_off += attempts,
+            _ => self.attempts += attempts,
+        }
+    }
+
     /// What was read for certain.
     fn answered(&self) -> u64 {
         self.attempts + self.twins + self.checks
@@ -44,13 +52,12 @@ pub(crate) fn sent_by_api(recorder: &Recorder) -> BTreeMap<String, Sent> {
         sent.cut_off += status.counts.retries;
         sent.twins += status.counts.twins.answered;
         sent.others_cut_off += status.counts.twins.cut_off;
-        for result in &status.counts.results {
-            match (result.reason.outcome(), result.reason) {
-                (Outcome::Unsent, _) => {}
-                (Outcome::Unreachable, Reason::Reset) => sent.cut_off += result.count,
-                _ => sent.attempts += result.count,
-            }
-        }
+        status.counts.results.iter().for_each(|result| sent.count(result.reason, result.count));
+    }
+    for load in &snapshot.loads {
+        let driven = snapshot.targets.iter().find(|status| Some(&status.target.id) == load.target.as_ref());
+        let sent = apis.entry(api_id(&driven.expect("a load drives a probe").target)).or_default();
+        load.results.iter().for_each(|result| sent.count(result.reason, result.count));
     }
     for checks in snapshot.isolation.iter().flat_map(|isolation| &isolation.attempts) {
         assert_eq!(checks.begun, checks.ended, "a check neither ended nor was it given up");
