@@ -29,7 +29,7 @@ Examples:
 
 The api must have opted in with max_rate, and no ceiling of `limits` may be exceeded beside the health probes
 of the configuration. Ctrl-C, SIGTERM, SIGUSR1 or the stop file end the run in good order, with its report; a
-second signal ends it at once.
+second signal, or one after a guard stopped it, ends it at once.
 
 Exit status: 0 for a run that is as expected to its end (and no worse than the baseline), 1 for one that was
 stopped, did not begin, or is not as expected, 2 for a usage or configuration error.")]
