@@ -28,6 +28,7 @@ pub mod pacing;
 // Level 6 and 7: from text to plan
 pub mod config;
 pub mod plan;
+pub mod policy;
 pub mod sources;
 // Level 8 and 9: all together
 pub mod app;

@@ -12,6 +12,7 @@ mod logging;
 mod manual;
 mod output;
 mod plan;
+mod policy;
 mod run;
 mod schema;
 mod simulate;
@@ -55,6 +56,7 @@ Examples:
   spokeprobe call payments/hoot GET /      one signed request, as the role of the spoke
   spokeprobe load payments/hoot/hello --rate 40/s --for 60s    what the path bears
   spokeprobe doctor payments               who stops the path to this spoke, and what to change
+  spokeprobe policy vpc-endpoint           the statements that the configuration needs, to add
   spokeprobe explain forbidden             what a reason means and what to do
 
 Exit status: 0 as expected; 1 it ran, and something is not as expected; 2 usage or configuration error.
@@ -81,6 +83,8 @@ enum Command {
     Call(call::CallArgs),
     /// Drive a probe at a set rate, and report what the path bears
     Load(Box<load::LoadArgs>),
+    /// Print the least-privilege policies that the configuration implies, or check those in use
+    Policy(policy::PolicyArgs),
     /// Say what a reason means, who owns it, and what to do
     Explain(explain::ExplainArgs),
     /// Run only the simulated hub, for curl, SDKs and drills
@@ -127,6 +131,7 @@ pub fn main() -> ExitCode {
         Command::Man => manual::man(),
         Command::Explain(args) => explain::explain(&args),
         Command::Plan(args) => plan::plan(&args),
+        Command::Policy(args) => policy::policy(&args),
         Command::Run(args) => in_runtime(run::run(args)),
         Command::Demo(args) => in_runtime(demo::demo(args)),
         Command::Call(args) => in_runtime(call::call(args)),

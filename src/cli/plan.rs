@@ -1,7 +1,7 @@
 //! `spokeprobe plan`
 
 use super::{ConfigArgs, Exit, configuration, output};
-use crate::plan;
+use crate::{plan, policy};
 use clap::Args;
 
 /// Arguments of `plan`.
@@ -23,8 +23,9 @@ pub(super) struct PlanArgs {
 
 pub(super) fn plan(args: &PlanArgs) -> Exit {
     let Some(loaded) = configuration::read(&args.config) else { return Exit::Usage };
-    let report =
-        plan::report::report(&loaded.plan, &loaded.estimate, &loaded.include_failures, &loaded.warnings);
+    let mut warnings = loaded.warnings.clone();
+    warnings.extend(policy::warnings(&loaded.config, &loaded.plan));
+    let report = plan::report::report(&loaded.plan, &loaded.estimate, &loaded.include_failures, &warnings);
     if args.json {
         match serde_json::to_value(&report) {
             Ok(value) => output::json(&value),

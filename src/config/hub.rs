@@ -25,7 +25,7 @@ pub(crate) static HUB: Section = Section {
             "organization",
             Shape::Section(&ORGANIZATION),
             "",
-            "The AWS organisation, for policies. Not used by this version.",
+            "The AWS organisation, for policies that name roles by a pattern.",
         ),
         Key::required(
             "endpoint",

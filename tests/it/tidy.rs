@@ -77,6 +77,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "config",
         ],
     ),
+    ("policy", &["domain", "config", "plan"]),
     ("sources", &["domain", "yaml", "seams", "credentials", "signing", "config", "plan"]),
     (
         "app",

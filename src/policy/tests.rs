@@ -1,0 +1,1 @@
+//! The policies of small configurations, by heart.
