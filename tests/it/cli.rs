@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use std::net::TcpListener;
 use std::time::Duration;
 
-const COMMANDS: [&str; 11] = [
+const COMMANDS: [&str; 12] = [
     "run",
     "demo",
     "plan",
@@ -15,6 +15,7 @@ const COMMANDS: [&str; 11] = [
     "simulate",
     "schema",
     "explain",
+    "policy",
     "healthcheck",
     "completions",
     "man",

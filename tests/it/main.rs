@@ -22,6 +22,7 @@ mod loads;
 mod overload;
 mod pause;
 mod plan_series;
+mod policy;
 mod policy_edits;
 mod program;
 mod readme;
