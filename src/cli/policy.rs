@@ -457,7 +457,7 @@ fn against(kind: &Kind, policies: &[Policy]) -> Result<Exit, Stopped> {
         None => return Ok(Exit::Expected),
     };
     for more in files {
-        theirs.extend(more?);
+        theirs.extend(&more?);
     }
     let mut ours = policies.iter();
     let mut document = ours.next().map(|policy| policy.document.clone()).unwrap_or_default();

@@ -45,7 +45,7 @@ impl Existing {
     }
 
     /// Adds the statements of another document, as all policies of a role count together.
-    pub fn extend(&mut self, other: Self) {
+    pub fn extend(&mut self, other: &Self) {
         let more = other.statements().to_vec();
         if let Some(Value::Array(statements)) = self.document.get_mut("Statement") {
             statements.extend(more);

@@ -65,7 +65,7 @@ impl Subject {
         for role in &self.roles {
             let methods = self.calls_of(&Caller::Role(role.arn.clone()));
             if let (false, Some(spoke)) = (methods.is_empty(), role.spokes.first()) {
-                statements.push(self.let_in(sids::of_role(spoke), &role.arn, methods));
+                statements.push(self.let_in(&sids::of_role(spoke), &role.arn, methods));
             }
         }
         statements.extend(self.hub_at_endpoint()?);
@@ -73,7 +73,7 @@ impl Subject {
         Ok(Document { statements })
     }
 
-    fn let_in(&self, sid: String, role: &RoleArn, methods: BTreeSet<&ApiMethod>) -> Value {
+    fn let_in(&self, sid: &str, role: &RoleArn, methods: BTreeSet<&ApiMethod>) -> Value {
         json!({
             "Sid": sid,
             "Effect": "Allow",
@@ -90,7 +90,7 @@ impl Subject {
             return Ok(None);
         }
         let role = self.known_hub_role()?;
-        Ok(Some(self.let_in(format!("{}Hub", sids::PREFIX), role, methods)))
+        Ok(Some(self.let_in(&format!("{}Hub", sids::PREFIX), role, methods)))
     }
 
     /// Unsigned calls that are to pass have nothing that a condition could name.
@@ -186,13 +186,13 @@ impl Subject {
         for role in &self.roles {
             let methods = methods(&Caller::Role(role.arn.clone()));
             if let (false, Some(spoke)) = (methods.is_empty(), role.spokes.first()) {
-                statements.push(self.let_in_at_api(sids::of_role(spoke), &role.arn, methods, form));
+                statements.push(self.let_in_at_api(&sids::of_role(spoke), &role.arn, methods, form));
             }
         }
         let by_hub = methods(&Caller::Hub);
         if !by_hub.is_empty() {
             let sid = format!("{}Hub", sids::PREFIX);
-            statements.push(self.let_in_at_api(sid, self.known_hub_role()?, by_hub, form));
+            statements.push(self.let_in_at_api(&sid, self.known_hub_role()?, by_hub, form));
         }
         let unsigned = methods(&Caller::Anyone);
         let mut notes = Vec::new();
@@ -219,7 +219,7 @@ impl Subject {
 
     fn let_in_at_api(
         &self,
-        sid: String,
+        sid: &str,
         role: &RoleArn,
         methods: BTreeSet<&ApiMethod>,
         form: PrincipalForm,

@@ -86,7 +86,7 @@ impl Subject {
         let mut notes = Vec::new();
         let mut statements = Vec::new();
         if !calls.is_empty() {
-            statements.push(allow(&format!("{PREFIX}Invoke"), INVOKE, self.exact_all(calls.clone())));
+            statements.push(allow(&format!("{PREFIX}Invoke"), INVOKE, &self.exact_all(calls.clone())));
         }
         if isolation {
             statements.extend(self.isolation_statement(role, &calls, &statements, &mut notes));
@@ -121,8 +121,8 @@ impl Subject {
             "with --isolation the role may call apis that must refuse it: whatever they let in then, it really does"
                 .to_owned(),
         );
-        let statement = |resources| allow(&format!("{PREFIX}Isolation"), INVOKE, resources);
-        let exact = statement(self.exact_all(methods.clone()));
+        let statement = |resources: &Value| allow(&format!("{PREFIX}Isolation"), INVOKE, resources);
+        let exact = statement(&self.exact_all(methods.clone()));
         let whole = Document { statements: before.iter().cloned().chain([exact.clone()]).collect() };
         if Limit::Identity.check(&whole.to_value()).is_ok() {
             return Some(exact);
@@ -134,7 +134,7 @@ impl Subject {
         ));
         let forms: BTreeSet<String> =
             methods.into_iter().map(|method| self.place.same_request(method)).collect();
-        Some(statement(one_or_more(forms.into_iter().collect())))
+        Some(statement(&one_or_more(forms.into_iter().collect())))
     }
 
     /// The permissions of the agent's own role: to assume exactly the roles in use, and to call what probes call under its
@@ -144,7 +144,7 @@ impl Subject {
     /// When it does not fit the managed policies that a role can have.
     pub fn hub_policies(&self) -> Result<Vec<Policy>, Refusal> {
         let arns = |roles: &mut dyn Iterator<Item = &Role>| roles.map(|role| role.arn.to_string()).collect();
-        let mut wanted: Vec<(&str, &str, Vec<String>)> = Vec::new();
+        let mut wanted: Vec<Wanted> = Vec::new();
         wanted.push(("Assume", "sts:AssumeRole", arns(&mut self.roles.iter())));
         let tagged = &mut self.roles.iter().filter(|role| !role.tag_keys.is_empty());
         wanted.push(("Tags", "sts:TagSession", arns(tagged)));
@@ -155,11 +155,8 @@ impl Subject {
         let mut notes = Vec::new();
         let apis = self.apis.iter().filter(|api| api.calls.iter().any(|(caller, _)| *caller == Caller::Hub));
         let has_placeholder = self.note_domains(apis, &mut notes);
-        let whole = |name: &str, action: &str, resources: &Vec<String>, number: &str| {
-            allow(&format!("{PREFIX}{name}{number}"), action, one_or_more(resources.clone()))
-        };
         let one: Vec<Value> =
-            wanted.iter().map(|(name, action, resources)| whole(name, action, resources, "")).collect();
+            wanted.iter().map(|(name, action, resources)| part(name, action, resources, "")).collect();
         let one = Document { statements: one };
         let role =
             self.hub_role.as_ref().map_or_else(|| "the agent's own role".to_owned(), ToString::to_string);
@@ -177,7 +174,7 @@ impl Subject {
         if Limit::Identity.check(&one.to_value()).is_ok() {
             return Ok(vec![policy("hub".to_owned(), one, notes)]);
         }
-        let parts = parts(&wanted, &whole);
+        let parts = parts(&wanted);
         if parts.len() > MANAGED_POLICIES {
             return Err(Refusal::new(
                 format!(
@@ -197,11 +194,11 @@ impl Subject {
     }
 }
 
+/// The end of a `Sid`, an action, and what it is allowed on.
+type Wanted = (&'static str, &'static str, Vec<String>);
+
 /// Documents that each fit a managed policy, filled in order.
-fn parts(
-    wanted: &[(&str, &str, Vec<String>)],
-    statement: &dyn Fn(&str, &str, &Vec<String>, &str) -> Value,
-) -> Vec<Document> {
+fn parts(wanted: &[Wanted]) -> Vec<Document> {
     let size = |document: &Document| document.to_value().to_string().chars().count();
     let mut parts: Vec<Document> = Vec::new();
     let mut full = Document::default();
@@ -212,10 +209,10 @@ fn parts(
                 |open: &[String]| -> Vec<String> { open.iter().cloned().chain([resource.clone()]).collect() };
             let number = (parts.len() + 1).to_string();
             let mut tried = full.clone();
-            tried.statements.push(statement(name, action, &with(&open), &number));
+            tried.statements.push(part(name, action, &with(&open), &number));
             if size(&tried) > MANAGED && !(open.is_empty() && full.statements.is_empty()) {
                 if !open.is_empty() {
-                    full.statements.push(statement(name, action, &open, &number));
+                    full.statements.push(part(name, action, &open, &number));
                     open.clear();
                 }
                 parts.push(std::mem::take(&mut full));
@@ -224,7 +221,7 @@ fn parts(
         }
         if !open.is_empty() {
             let number = (parts.len() + 1).to_string();
-            full.statements.push(statement(name, action, &open, &number));
+            full.statements.push(part(name, action, &open, &number));
         }
     }
     if !full.statements.is_empty() {
@@ -233,7 +230,11 @@ fn parts(
     parts
 }
 
-fn allow(sid: &str, action: &str, resources: Value) -> Value {
+fn part(name: &str, action: &str, resources: &[String], number: &str) -> Value {
+    allow(&format!("{PREFIX}{name}{number}"), action, &one_or_more(resources.to_vec()))
+}
+
+fn allow(sid: &str, action: &str, resources: &Value) -> Value {
     json!({"Sid": sid, "Effect": "Allow", "Action": action, "Resource": resources})
 }
 

@@ -120,7 +120,7 @@ async fn no_statement_is_idle() {
     let mut tried = 0;
     for (place, (key, document)) in all.iter().enumerate() {
         let statements = document["Statement"].as_array().unwrap();
-        for at in 0..statements.len() {
+        for (at, statement) in statements.iter().enumerate() {
             let mut fewer = all.clone();
             fewer[place].1["Statement"].as_array_mut().unwrap().remove(at);
             // Within one account the role's own permissions suffice where a resource policy is silent, so nobody
@@ -130,9 +130,9 @@ async fn no_statement_is_idle() {
                 ("resource orders/store", "SpokeprobeRoleOrders"),
                 ("resource ledger/book", "SpokeprobeRoleLedger"),
             ];
-            let is_own = own.iter().any(|(api, sid)| key == api && statements[at]["Sid"] == *sid);
+            let is_own = own.iter().any(|(api, sid)| key == api && statement["Sid"] == *sid);
             let found = unexpected(&loaded, &fewer).await;
-            assert_eq!(found.is_empty(), is_own, "{key}: who misses {}? {found:?}", statements[at]["Sid"]);
+            assert_eq!(found.is_empty(), is_own, "{key}: who misses {}? {found:?}", statement["Sid"]);
             tried += 1;
         }
     }
