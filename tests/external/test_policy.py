@@ -197,7 +197,7 @@ def test_the_endpoint_alone_keeps_spokes_apart(documents: Documents, node_module
 
 
 def test_another_endpoint_does_not_lead_in(documents: Documents, node_modules: Path) -> None:
-    """Through somebody else's endpoint, which lets everything in, the apis refuse every probe."""
+    """Through somebody else's endpoint, which lets everything in, the apis refuse every caller of another account."""
     cases = []
     for caller, method, case in calls(documents, generous=True):
         other = {"keys": keys_of(caller, "vpce-0eeeeeeeeeeeeeeee"), "network_keys": {"aws:SourceVpce": ["vpce-0eeeeeeeeeeeeeeee"]}}
