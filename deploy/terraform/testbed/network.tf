@@ -1,6 +1,8 @@
 # The VPC has private subnets in two zones and no way to the internet: no internet gateway, no NAT, no default route.
 
 resource "aws_vpc" "hub" {
+  # checkov:skip=CKV2_AWS_11:a testbed; flow logs cost more than all of it
+  # checkov:skip=CKV2_AWS_12:nothing here is in the default security group, and no route leads out
   cidr_block           = var.cidr
   enable_dns_support   = true
   enable_dns_hostnames = true
