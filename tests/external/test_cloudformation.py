@@ -1,0 +1,119 @@
+"""cfn-lint and checkov judge deploy/cloudformation, and the templates keep to the same as the Terraform modules. Nothing is applied."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from deployment import DEPLOY, linter, run
+
+pytestmark = pytest.mark.timeout(600)
+FOLDER = DEPLOY / "cloudformation"
+TEMPLATES = ["hub.yaml", "spoke.yaml", "spoke-stackset.yaml"]
+
+
+class Loader(yaml.SafeLoader):
+    """YAML with CloudFormation's short functions, kept as {name: value}."""
+
+
+def function(loader: Loader, name: str, node: yaml.Node) -> dict[str, Any]:
+    if isinstance(node, yaml.ScalarNode):
+        return {name: loader.construct_scalar(node)}
+    if isinstance(node, yaml.SequenceNode):
+        return {name: loader.construct_sequence(node, deep=True)}
+    assert isinstance(node, yaml.MappingNode)
+    return {name: loader.construct_mapping(node, deep=True)}
+
+
+Loader.add_multi_constructor("!", function)
+
+
+def template(name: str) -> dict[str, Any]:
+    return yaml.load((FOLDER / name).read_text(), Loader)
+
+
+def test_templates_are_well_formed(tmp_path: Path) -> None:
+    """cfn-lint finds nothing; a misspelt property and a policy without a valid effect are found."""
+    cfn_lint = linter("cfn-lint")
+    found = run(cfn_lint, *(FOLDER / name for name in TEMPLATES))
+    assert found.returncode == 0, found.stdout + found.stderr
+    text = (FOLDER / "spoke.yaml").read_text()
+    for old, new in [("MaxSessionDuration:", "MaxSessionLength:"), ("Effect: Allow", "Effect: Alow")]:
+        broken = tmp_path / "spoke.yaml"
+        broken.write_text(text.replace(old, new, 1))
+        assert run(cfn_lint, broken).returncode != 0, f"{old} -> {new}"
+
+
+def test_checkov(tmp_path: Path) -> None:
+    """checkov finds nothing but what is left out by name and reason; a task with a public address is found."""
+    checkov = linter("checkov")
+    options = ["--quiet", "--compact", "--framework", "cloudformation", "--skip-download", "-d"]
+    found = run(checkov, *options, FOLDER)
+    assert found.returncode == 0, found.stdout + found.stderr
+    text = (FOLDER / "hub.yaml").read_text()
+    (tmp_path / "hub.yaml").write_text(text.replace("ReadonlyRootFilesystem: true", "ReadonlyRootFilesystem: false").replace("Description: Scrapes\n", ""))
+    assert run(checkov, *options, tmp_path).returncode != 0
+
+
+def test_one_task_hardened() -> None:
+    """The service never runs two tasks; the container has no root, no capabilities, a health check and time to drain."""
+    resources = template("hub.yaml")["Resources"]
+    service = resources["Service"]["Properties"]
+    assert service["DesiredCount"] == 1
+    deployment = service["DeploymentConfiguration"]
+    assert (deployment["MinimumHealthyPercent"], deployment["MaximumPercent"]) == (0, 100)
+    assert service["NetworkConfiguration"]["AwsvpcConfiguration"]["AssignPublicIp"] == "DISABLED"
+    (container,) = resources["Task"]["Properties"]["ContainerDefinitions"]
+    assert container["User"] == "10403:10403" and container["ReadonlyRootFilesystem"] is True
+    assert container["LinuxParameters"] == {"Capabilities": {"Drop": ["ALL"]}}
+    assert container["HealthCheck"]["Command"] == ["CMD", "spokeprobe", "healthcheck"] and container["StopTimeout"] >= 30
+
+
+def test_nothing_of_the_endpoint_is_managed() -> None:
+    """The hub's template makes no endpoint and no policy of one."""
+    kinds = {resource["Type"] for resource in template("hub.yaml")["Resources"].values()}
+    assert not [kind for kind in kinds if "VPCEndpoint" in kind]
+
+
+def test_the_spokes_role_is_bound() -> None:
+    """Only the hub role with the external id may assume; only the named requests may be called; the stack set does not go past it."""
+    role = template("spoke.yaml")["Resources"]["Role"]["Properties"]
+    (trust,) = role["AssumeRolePolicyDocument"]["Statement"]
+    assert trust["Condition"] == {"ArnEquals": {"aws:PrincipalArn": {"Ref": "HubRoleArn"}}, "StringEquals": {"sts:ExternalId": {"Ref": "ExternalId"}}}
+    (invoke,) = role["Policies"][0]["PolicyDocument"]["Statement"]
+    assert invoke["Action"] == "execute-api:Invoke" and len(invoke["Resource"]) == 5
+
+
+@pytest.mark.parametrize(
+    ("request_", "taken"),
+    [
+        ("a1b2c3d4e5/api/GET/", True),
+        ("*/api/GET/health", True),
+        ("a1b2c3d4e5/api/POST/greet", True),
+        ("*", False),
+        ("a1b2c3d4e5/*", False),
+        ("a1b2c3d4e5/*/GET/", False),
+        ("a1b2c3d4e5/api/*/greet", False),
+        ("A1b2c3d4e5/api/GET/", False),
+        ("a1b2c3d4e5/api/GET/x?y=1", False),
+    ],
+)
+def test_what_a_request_may_be(request_: str, taken: bool) -> None:
+    """Stage and method are always named; both templates take the same."""
+    for name in ("spoke.yaml", "spoke-stackset.yaml"):
+        pattern = template(name)["Parameters"]["Request1"]["AllowedPattern"]
+        assert bool(re.fullmatch(pattern, request_)) == taken, name
+
+
+def test_the_stack_set_passes_parameters_that_exist() -> None:
+    """The stack set gives the spoke's template only parameters it has, all that have no default, and follows the organisation."""
+    properties = template("spoke-stackset.yaml")["Resources"]["Spokes"]["Properties"]
+    given = {parameter["ParameterKey"] for parameter in properties["Parameters"]}
+    wanted = template("spoke.yaml")["Parameters"]
+    assert given <= set(wanted)
+    assert {name for name, parameter in wanted.items() if "Default" not in parameter} <= given
+    assert properties["PermissionModel"] == "SERVICE_MANAGED" and properties["AutoDeployment"]["Enabled"] is True
+    assert properties["Capabilities"] == ["CAPABILITY_NAMED_IAM"]
