@@ -137,7 +137,7 @@ def pytest_terminal_summary(terminalreporter) -> None:
                 continue
             file, _, test = report.nodeid.partition("::")
             name = f"{Path(file).stem}: {test}"
-            terminalreporter.write_line(f"{word:8}{report.duration:6.1f} s  {name}")
+            terminalreporter.write_line(f"{word:8}{getattr(report, 'duration', 0):6.1f} s  {name}")
             # What a test printed is a figure worth seeing, also when it passed.
             for line in [getattr(report, "proves", ""), *report.capstdout.splitlines()[:3]]:
                 terminalreporter.write_line(f"{'':18}{line[:180]}")

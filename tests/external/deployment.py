@@ -70,7 +70,8 @@ class Terraform:
             return
         found = self(module, "init", "-input=false", "-no-color", "-backend=false")
         if found.returncode != 0:
-            without(f"the AWS provider cannot be had: {" ".join(found.stderr.split())[:300]}")
+            why = " ".join(found.stderr.split())[:300]
+            without(f"the AWS provider cannot be had: {why}")
 
 
 def prepared(folder: Path) -> Terraform:

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 import yaml
 from deployment import DEPLOY, EXAMPLES, MODULES, Terraform, linter, prepared, run, values
-from test_iam_differential import node_modules  # noqa: F401 (a fixture)
+from test_iam_differential import node_modules, plain  # noqa: F401 (the first is a fixture)
 
 pytestmark = pytest.mark.timeout(600)
 HERE = Path(__file__).parent
@@ -227,6 +227,10 @@ def test_who_passes_the_testbeds_endpoint(tested: Callable[[str], str], node_mod
             asked.append((f"{article}: {who} {request}", case, passes, allowed))
     foreign = access(len(asked), probe, "a1b2c3d4e5/api/GET/root", policy("the_first_article", "aws_vpc_endpoint_policy.execute_api"), identity, far, "o-zzzzzzzzzz")
     asked.append(("another organisation", foreign, False, True))
+    # Seeded error: a policy that lost its condition lets the neighbour in, and that is seen.
+    wide = policy("the_second_article", "aws_vpc_endpoint_policy.execute_api")
+    del wide["Statement"][0]["Condition"]
+    asked.append(("seeded", access(len(asked), other, "a1b2c3d4e5/api/GET/root", wide, identity, far), True, True))
 
     answered = subprocess.run(
         ["node", HERE / "iam" / "evaluate.js"],
@@ -241,7 +245,8 @@ def test_who_passes_the_testbeds_endpoint(tested: Callable[[str], str], node_mod
     answers = {answer["id"]: answer["plain"] for answer in map(json.loads, answered.stdout.splitlines())}
     for what, case, passes, allowed in asked:
         answer = answers[case["id"]]
-        assert (answer["endpoint"]["result"] == "Allowed") == passes, f"{what}: {answer['endpoint']}"
+        # The endpoint alone: a statement about the whole account counts there like any other.
+        assert (plain(answer["endpoint"]["layers"]["far"]) == "Allowed") == passes, f"{what}: {answer['endpoint']}"
         # Beyond the endpoint the api's policy lets in whoever comes through it.
         assert (answer["beyond"]["result"] == "Allowed") == allowed, f"{what}: {answer['beyond']}"
     print(f"{len(asked)} requests")

@@ -94,6 +94,12 @@ fn links_to_files_lead_somewhere() {
         "docs/reasons/README.md",
         "docs/runbooks/README.md",
         "deploy/prometheus/README.md",
+        "deploy/terraform/README.md",
+        "deploy/terraform/hub/README.md",
+        "deploy/terraform/spoke/README.md",
+        "deploy/terraform/testbed/README.md",
+        "deploy/cloudformation/README.md",
+        "deploy/otel/README.md",
         "dashboards/README.md",
     ] {
         let text = std::fs::read_to_string(root.join(document)).unwrap();

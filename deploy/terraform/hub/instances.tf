@@ -3,14 +3,15 @@
 locals {
   config_origin = var.config_source == "s3" ? "s3://${local.config_bucket}/${local.config_key}" : "/etc/spokeprobe/config.yaml"
 
-  user_data = templatefile("${path.module}/user-data.sh.tftpl", {
+  # The first line stands here, so that the template is not taken for a script.
+  user_data = join("\n", ["#!/bin/bash", templatefile("${path.module}/user-data.tftpl", {
     region           = local.region
     program_origin   = local.fargate ? "" : "s3://${var.program.bucket}/${var.program.key}"
     program_sha256   = local.fargate ? "" : var.program.sha256
     config_origin    = local.config_origin
     config_base64    = var.config_source == "s3" ? "" : base64encode(var.config_yaml)
     stop_timeout_sec = var.stop_timeout_seconds
-  })
+  })])
 }
 
 resource "aws_launch_template" "agent" {

@@ -2,7 +2,14 @@
 # configuration.tf (S3), service.tf (ECS), instances.tf (EC2), prometheus.tf (Amazon Managed Prometheus).
 # Every policy is written by jsonencode and not by a data source, so that `terraform test` reads what would be sent.
 
-data "aws_partition" "current" {}
+data "aws_partition" "current" {
+  lifecycle {
+    postcondition {
+      condition     = contains(["aws", "aws-us-gov"], self.partition)
+      error_message = "The partition ${self.partition} names the services of endpoints in other ways, which this module does not know."
+    }
+  }
+}
 data "aws_region" "current" {}
 data "aws_caller_identity" "current" {}
 

@@ -33,8 +33,7 @@ module "hub" {
     "arn:aws:ecr:eu-west-1:111122223333:repository/aws-otel-collector",
   ]
 
-  # The endpoint's id is only known once it is there: make it first (-target=module.hub.aws_vpc_endpoint.execute_api), or
-  # leave hub.endpoint.id out of checks until then.
+  # Apply twice: hub.endpoint.id in the configuration is only known once the endpoint is there.
   config_yaml     = file("${path.module}/../hub-and-spokes/config.yaml")
   spoke_role_arns = ["arn:aws:iam::012345678901:role/spokeprobe", "arn:aws:iam::222233334444:role/spokeprobe"]
 

@@ -57,6 +57,16 @@ run "an_endpoint_for_another_service_is_refused" {
   expect_failures = [data.aws_vpc_endpoint.execute_api]
 }
 
+run "an_unknown_partition_is_refused" {
+  command = plan
+
+  override_data {
+    target = data.aws_partition.current
+    values = { partition = "aws-cn" }
+  }
+  expect_failures = [data.aws_partition.current]
+}
+
 run "an_endpoint_is_made_where_none_is_given" {
   command = plan
 
