@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 import yaml
 from deployment import DEPLOY, linter, run
@@ -116,3 +117,85 @@ def test_the_stack_set_passes_parameters_that_exist() -> None:
     assert {name for name, parameter in wanted.items() if "Default" not in parameter} <= given
     assert properties["PermissionModel"] == "SERVICE_MANAGED" and properties["AutoDeployment"]["Enabled"] is True
     assert properties["Capabilities"] == ["CAPABILITY_NAMED_IAM"]
+
+
+def client(service: str, moto_url: str) -> Any:
+    """A client of moto, which stands for AWS."""
+    keys = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing"}
+    return boto3.client(service, region_name="eu-west-1", endpoint_url=f"http://{moto_url}", **keys)
+
+
+@pytest.mark.parametrize(
+    ("given", "resources"),
+    [
+        ({"Request2": "a1b2c3d4e5/api/POST/greet"}, ["eu-west-1:ACCOUNT:a1b2c3d4e5/api/GET/", "eu-west-1:ACCOUNT:a1b2c3d4e5/api/POST/greet"]),
+        ({"ApiRegion": "eu-central-1"}, ["eu-central-1:ACCOUNT:a1b2c3d4e5/api/GET/"]),
+    ],
+)
+def test_the_spokes_stack_in_moto(moto_url: str, given: dict[str, str], resources: list[str]) -> None:
+    """moto makes the stack: the role trusts the hub's account, role and external id, and calls the given requests and no others."""
+    cloudformation, iam = client("cloudformation", moto_url), client("iam", moto_url)
+    account = client("sts", moto_url).get_caller_identity()["Account"]
+    parameters = {
+        "HubRoleArn": "arn:aws:iam::111122223333:role/platform/spokeprobe-hub",
+        "ExternalId": "spokeprobe-payments",
+        "Request1": "a1b2c3d4e5/api/GET/",
+        **given,
+    }
+    cloudformation.create_stack(
+        StackName="spokeprobe",
+        TemplateBody=(FOLDER / "spoke.yaml").read_text(),
+        Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()],
+        Capabilities=["CAPABILITY_NAMED_IAM"],
+    )
+    try:
+        (stack,) = cloudformation.describe_stacks(StackName="spokeprobe")["Stacks"]
+        assert stack["StackStatus"] == "CREATE_COMPLETE"
+        assert stack["Outputs"][0]["OutputValue"] == f"arn:aws:iam::{account}:role/spokeprobe"
+        (trust,) = iam.get_role(RoleName="spokeprobe")["Role"]["AssumeRolePolicyDocument"]["Statement"]
+        assert trust["Principal"] == {"AWS": "arn:aws:iam::111122223333:root"}
+        assert trust["Condition"]["ArnEquals"] == {"aws:PrincipalArn": parameters["HubRoleArn"]}
+        assert trust["Condition"]["StringEquals"] == {"sts:ExternalId": "spokeprobe-payments"}
+        policy = iam.get_role_policy(RoleName="spokeprobe", PolicyName="spokeprobe-invoke")["PolicyDocument"]
+        # moto hands it out as text, written as Python writes it.
+        if isinstance(policy, str):
+            policy = yaml.safe_load(policy)
+        # CloudFormation takes an element out that is AWS::NoValue; moto leaves its None.
+        found = [arn for arn in policy["Statement"][0]["Resource"] if arn not in (None, "None")]
+        assert found == [f"arn:aws:execute-api:{arn.replace('ACCOUNT', account)}" for arn in resources]
+    finally:
+        cloudformation.delete_stack(StackName="spokeprobe")
+
+
+def test_the_hubs_stack_in_moto(moto_url: str) -> None:
+    """moto makes the hub's stack in its default VPC: every reference resolves, the agent's role assumes exactly the given roles."""
+    cloudformation, iam, ec2 = (client(service, moto_url) for service in ("cloudformation", "iam", "ec2"))
+    roles = ["arn:aws:iam::012345678901:role/spokeprobe", "arn:aws:iam::222233334444:role/spokeprobe"]
+    parameters = {
+        "VpcId": ec2.describe_vpcs()["Vpcs"][0]["VpcId"],
+        "VpcCidr": "172.31.0.0/16",
+        "SubnetIds": ec2.describe_subnets()["Subnets"][0]["SubnetId"],
+        "S3PrefixListId": "pl-6da54004",
+        "Image": "111122223333.dkr.ecr.eu-west-1.amazonaws.com/spokeprobe:1.0.0",
+        "RepositoryArn": "arn:aws:ecr:eu-west-1:111122223333:repository/spokeprobe",
+        "ConfigParameterArn": "arn:aws:ssm:eu-west-1:111122223333:parameter/spokeprobe/config",
+        "SpokeRoleArns": ",".join(roles),
+    }
+    cloudformation.create_stack(
+        StackName="hub",
+        TemplateBody=(FOLDER / "hub.yaml").read_text(),
+        Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()],
+        Capabilities=["CAPABILITY_NAMED_IAM"],
+    )
+    (stack,) = cloudformation.describe_stacks(StackName="hub")["Stacks"]
+    assert stack["StackStatus"] == "CREATE_COMPLETE"
+    outputs = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
+    assert outputs["AgentRoleArn"].endswith(":role/spokeprobe-hub") and outputs["ServiceName"] == "spokeprobe-hub"
+    policy = iam.get_role_policy(RoleName="spokeprobe-hub", PolicyName="spokeprobe-assume")["PolicyDocument"]
+    policy = yaml.safe_load(policy) if isinstance(policy, str) else policy
+    assert policy["Statement"][0]["Resource"] == roles
+    execution = next(role["RoleName"] for role in iam.list_roles()["Roles"] if "ExecutionRole" in role["RoleName"])
+    policy = iam.get_role_policy(RoleName=execution, PolicyName="spokeprobe-execution")["PolicyDocument"]
+    policy = yaml.safe_load(policy) if isinstance(policy, str) else policy
+    (configuration,) = [statement for statement in policy["Statement"] if statement["Sid"] == "Configuration"]
+    assert (configuration["Action"], configuration["Resource"]) == ("ssm:GetParameters", parameters["ConfigParameterArn"])
