@@ -24,7 +24,7 @@ locals {
     Version = "2012-10-17"
     Statement = concat(
       [{
-        Sid       = "SpokeprobeAssume"
+        Sid       = "SpokeprobeTrust"
         Effect    = "Allow"
         Principal = { AWS = "arn:${local.partition}:iam::${local.hub_account}:root" }
         Action    = "sts:AssumeRole"

@@ -26,7 +26,7 @@ run "only_the_hub_role_with_the_external_id" {
 
   assert {
     condition = jsondecode(aws_iam_role.this.assume_role_policy).Statement == [{
-      Sid       = "SpokeprobeAssume"
+      Sid       = "SpokeprobeTrust"
       Effect    = "Allow"
       Principal = { AWS = "arn:aws:iam::111122223333:root" }
       Action    = "sts:AssumeRole"
