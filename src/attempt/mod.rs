@@ -20,7 +20,9 @@ use crate::explain::AssumeRoleRefusal;
 use crate::seams::{Clock, Transport};
 use crate::signing::{SigningProblem, SigningScope, sign_request};
 use correlation::TraceIds;
+use futures_util::future::BoxFuture;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 /// Makes attempts. Cheap to share.
 pub struct Attempter {
@@ -57,7 +59,13 @@ impl Attempter {
 
     /// Makes one attempt that became due at `due`.
     pub async fn attempt(&self, prepared: &PreparedTarget, due: Moment) -> Observation {
-        self.make(prepared, due, None, false).await.observation
+        let (request, marks) = match self.ready(prepared, due) {
+            Ok(ready) => ready,
+            Err(refused) => return self.unsent(prepared.target(), due, refused.reason, refused.message),
+        };
+        // Not by way of `make`: at a high rate it tells what is carried from hand to hand only to be dropped.
+        let exchange = self.send(prepared, request).await;
+        self.observed(prepared, due, &exchange, marks, None).0
     }
 
     /// Makes one attempt and keeps the answer.
@@ -83,11 +91,10 @@ impl Attempter {
         lesson: Option<Lesson>,
         keep_secrets: bool,
     ) -> Attempted {
-        let target = prepared.target();
-        let mut request = match self.signed(prepared) {
-            Ok(request) => request,
+        let (request, marks) = match self.ready(prepared, due) {
+            Ok(ready) => ready,
             Err(Refused { reason, message, refusal }) => {
-                let observation = self.unsent(target, due, reason, message);
+                let observation = self.unsent(prepared.target(), due, reason, message);
                 return Attempted {
                     observation,
                     exchange: None,
@@ -98,27 +105,51 @@ impl Attempter {
                 };
             }
         };
-        let attempt = (&target.id, due, self.clock.wall());
-        let sent_trace_id = self.trace_ids.mark(&mut request, prepared.user_agent(), attempt);
-        let header_bytes = request.header_value_bytes();
         let sent_secrets = if keep_secrets { secrets_of(&request) } else { Vec::new() };
         let sent = keep_secrets.then(|| request.clone());
+        let exchange = self.send(prepared, request).await;
+        let (observation, wording) = self.observed(prepared, due, &exchange, marks, lesson);
+        Attempted { observation, exchange: Some(exchange), sent_secrets, sent, refusal: None, wording }
+    }
+
+    /// The request, signed and marked.
+    fn ready(&self, prepared: &PreparedTarget, due: Moment) -> Result<(OutgoingRequest, Marks), Refused> {
+        // Read when sending, not when due: a signature is valid from its own second on.
+        let at = self.clock.wall();
+        let mut request = self.signed(prepared, at)?;
+        let attempt = (&prepared.target().id, due, at);
+        let trace_id = self.trace_ids.mark(&mut request, prepared.user_agent(), attempt);
+        let header_bytes = request.header_value_bytes();
+        Ok((request, Marks { trace_id, header_bytes }))
+    }
+
+    fn send(&self, prepared: &PreparedTarget, request: OutgoingRequest) -> BoxFuture<'_, Exchange> {
+        let target = prepared.target();
         let options = SendOptions { timeout: target.timeout, fresh_connection: target.fresh_connection };
-        let exchange = self.transport.send(request, Arc::clone(&prepared.address().connect), options).await;
+        self.transport.send(request, Arc::clone(&prepared.address().connect), options)
+    }
+
+    fn observed(
+        &self,
+        prepared: &PreparedTarget,
+        due: Moment,
+        exchange: &Exchange,
+        marks: Marks,
+        lesson: Option<Lesson>,
+    ) -> (Observation, Option<Wording>) {
         let context = classify::Context {
-            target,
+            target: prepared.target(),
             due,
             same_account: prepared.same_account(),
             positive_control_ok: prepared.positive_control_ok(),
             received_at: self.clock.wall(),
             lesson,
         };
-        let mut classified = classify::classify(&exchange, &context);
-        classified.ids.sent_trace_id = sent_trace_id;
-        let signed_header_bytes = prepared.is_signed().then_some(header_bytes);
+        let mut classified = classify::classify(exchange, &context);
+        classified.ids.sent_trace_id = marks.trace_id;
+        let signed_header_bytes = prepared.is_signed().then_some(marks.header_bytes);
         let wording = classified.wording;
-        let observation = observation(due, &exchange, classified, &context, signed_header_bytes);
-        Attempted { observation, exchange: Some(exchange), sent_secrets, sent, refusal: None, wording }
+        (observation(due, exchange, classified, &context, signed_header_bytes), wording)
     }
 
     /// The observation of an attempt that was never sent.
@@ -133,12 +164,10 @@ impl Attempter {
         not_sent(due, self.clock.now(), self.clock.wall(), classify::unsent(reason, message, target))
     }
 
-    fn signed(&self, prepared: &PreparedTarget) -> Result<OutgoingRequest, Refused> {
+    fn signed(&self, prepared: &PreparedTarget, at: SystemTime) -> Result<OutgoingRequest, Refused> {
         let Some(Session { credentials, version }) = prepared.session()? else {
             return Ok(OutgoingRequest::unsigned(prepared.request().clone()));
         };
-        // Read when sending, not when due: a signature is valid from its own second on.
-        let at = self.clock.wall();
         let sign = || sign_request(prepared.request().clone(), &self.scope, &credentials, at);
         Ok(match prepared.slot() {
             Some(slot) => slot.get_or_sign(version, at, sign)?,
@@ -153,6 +182,12 @@ fn secrets_of(request: &OutgoingRequest) -> Vec<Secret> {
     let sensitive =
         request.headers.iter().filter(|(name, value)| value.is_sensitive() && *name != "x-amz-date");
     sensitive.filter_map(|(_, value)| value.to_str().ok()).map(Secret::new).collect()
+}
+
+/// What is remembered of a request that is on its way.
+struct Marks {
+    trace_id: Option<String>,
+    header_bytes: usize,
 }
 
 struct Refused {
@@ -201,7 +236,7 @@ fn observation(
     }
 }
 
-fn not_sent(due: Moment, done: Moment, done_at: std::time::SystemTime, verdict: Verdict) -> Observation {
+fn not_sent(due: Moment, done: Moment, done_at: SystemTime, verdict: Verdict) -> Observation {
     Observation {
         due,
         sent: None,

@@ -9,6 +9,7 @@ use http::{HeaderMap, HeaderName, header};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::borrow::Cow;
+use std::cell::RefCell;
 use std::fmt::Write;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -121,17 +122,45 @@ impl<'a> Answer<'a> {
         if !self.has_gateway_ids() {
             return None;
         }
-        let date = text(&self.response.headers, &header::DATE)?;
-        let there = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(date.trim()).ok()?;
+        let there = seconds_of_date(self.response.headers.get(header::DATE)?.as_bytes())?;
         // The bounds of jiff's calendar are far within what an i64 of seconds holds exactly as f64.
         #[allow(clippy::cast_precision_loss)]
-        let there = there.as_second() as f64;
+        let there = there as f64;
         let here = match received_at.duration_since(UNIX_EPOCH) {
             Ok(since) => since.as_secs_f64(),
             Err(before) => -before.duration().as_secs_f64(),
         };
         Some(there - here)
     }
+}
+
+thread_local! {
+    /// The last `Date` that was read on this thread, and what it said: of thousands of answers within a second each
+    /// bears the same.
+    static LAST_DATE: RefCell<(Vec<u8>, Option<i64>)> = const { RefCell::new((Vec::new(), None)) };
+}
+
+/// The longest date that is remembered; one as it should be has 29 bytes.
+const DATE_BYTES_MAX: usize = 64;
+
+/// Seconds since the epoch.
+fn seconds_of_date(date: &[u8]) -> Option<i64> {
+    let read = || {
+        let text = String::from_utf8_lossy(date);
+        let there = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text.trim()).ok()?;
+        Some(there.as_second())
+    };
+    if date.is_empty() || date.len() > DATE_BYTES_MAX {
+        return read();
+    }
+    LAST_DATE.with_borrow_mut(|(last, seconds)| {
+        if last.as_slice() != date {
+            *seconds = read();
+            last.clear();
+            last.extend_from_slice(date);
+        }
+        *seconds
+    })
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<Cow<'a, str>> {

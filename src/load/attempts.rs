@@ -1,15 +1,17 @@
 //! The attempts of a run: from an arrival to its record, whatever becomes of it.
 //!
-//! This is the hot path. An arrival that is made costs one allocation for its task beside what the attempt itself
-//! takes; everything else was resolved when the run began.
+//! This is the hot path. An arrival is handed to a worker that waits for one; everything else was resolved when the
+//! run began.
 
 use crate::attempt::{Attempter, PreparedTarget};
 use crate::domain::moment::Moment;
 use crate::domain::observation::{MissCause, Observation};
 use crate::load::in_flight::InFlight;
+use crate::load::workers::{Worker, Workers};
 use crate::load::{Hands, Settings};
 use crate::recording::LoadRecorder;
 use crate::schedule::Arrival;
+use crate::seams;
 use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Arc;
@@ -24,6 +26,7 @@ pub(super) struct Attempts {
     attempter: Arc<Attempter>,
     recorder: Arc<LoadRecorder>,
     in_flight: InFlight,
+    workers: Workers,
     tasks: TaskTracker,
     /// The runtime of the attempts: the driver may be a thread of its own.
     runtime: Handle,
@@ -31,24 +34,33 @@ pub(super) struct Attempts {
 }
 
 impl Attempts {
-    /// Must be called within the runtime that the attempts are to run in.
-    pub(super) fn new(
+    /// Must be called within the runtime that the attempts are to run in. They end when `cut` is cancelled, which it
+    /// must be in the end.
+    pub(super) fn begin(
         settings: &Settings,
         prepared: Arc<PreparedTarget>,
         recorder: Arc<LoadRecorder>,
         hands: &Hands,
         cut: CancellationToken,
-    ) -> Self {
+    ) -> Arc<Self> {
         let timeout = prepared.target().timeout;
-        Self {
+        let attempts = Arc::new(Self {
             in_flight: InFlight::new(settings.in_flight, recorder.began(), timeout),
             prepared,
             attempter: Arc::clone(&hands.attempter),
             recorder,
+            workers: Workers::default(),
             tasks: TaskTracker::new(),
             runtime: Handle::current(),
             cut,
-        }
+        });
+        // One that listens for all: to listen costs an attempt as much as to be recorded.
+        let all = Arc::clone(&attempts);
+        drop(seams::spawn("load cut", async move {
+            all.cut.cancelled().await;
+            all.workers.cut_off();
+        }));
+        attempts
     }
 
     /// Makes what is due, now or never.
@@ -59,18 +71,23 @@ impl Attempts {
         if skipped > 0 {
             self.recorder.missed(MissCause::Paused, skipped);
         }
+        if self.cut.is_cancelled() {
+            self.workers.cut_off();
+        }
         for arrival in arrivals.drain(..) {
-            self.begin(arrival.due);
+            self.attempt(arrival.due);
         }
     }
 
-    fn begin(self: &Arc<Self>, due: Moment) {
+    fn attempt(self: &Arc<Self>, due: Moment) {
         if !self.in_flight.enter(due) {
             self.recorder.missed(MissCause::Overloaded, 1);
             return;
         }
         let running = Running { all: Arc::clone(self), due, stand: Stand::Waiting };
-        self.tasks.spawn_on(attempt(running), &self.runtime);
+        if let Some(worker) = self.workers.hand_over(running) {
+            self.tasks.spawn_on(work(worker, Arc::clone(self)), &self.runtime);
+        }
     }
 
     pub(super) const fn in_flight(&self) -> &InFlight {
@@ -79,43 +96,54 @@ impl Attempts {
 
     /// Resolves when nothing is in flight. No arrival may follow.
     pub(super) async fn drained(&self) {
+        self.workers.close();
         self.tasks.close();
         self.tasks.wait().await;
     }
 }
 
-async fn attempt(mut running: Running) {
-    if running.all.cut.is_cancelled() {
-        return;
+async fn work(worker: Worker, all: Arc<Attempts>) {
+    while let Some(running) = worker.next(&all.workers).await {
+        if all.workers.are_cut_off() {
+            return;
+        }
+        attempt(running, &all).await;
+        worker.waits(&all.workers);
     }
+}
+
+async fn attempt(mut running: Running, all: &Attempts) {
     running.stand = Stand::Begun;
     let seen = {
-        let all = &*running.all;
         let mut attempt = pin!(all.attempter.attempt(&all.prepared, running.due));
-        // An attempt without a session ends at the first poll and is never in flight; any other has been handed
-        // to the network by then. So the recorder hears `sent` of those only that were.
-        match poll_fn(|context| Poll::Ready(attempt.as_mut().poll(context))).await {
-            Poll::Ready(seen) => {
-                if seen.sent.is_some() {
+        poll_fn(|context| {
+            if all.workers.are_cut_off() {
+                return Poll::Ready(None);
+            }
+            let polled = attempt.as_mut().poll(context);
+            // An attempt without a session ends at the first poll and is never in flight; any other has been handed
+            // to the network by then. So the recorder hears `sent` of those only that were.
+            if matches!(running.stand, Stand::Begun) {
+                let sent = match &polled {
+                    Poll::Ready(seen) => seen.sent.is_some(),
+                    Poll::Pending => true,
+                };
+                if sent {
                     all.recorder.sent();
-                }
-                seen
-            }
-            Poll::Pending => {
-                all.recorder.sent();
-                running.stand = Stand::Sent;
-                match all.cut.run_until_cancelled(attempt).await {
-                    Some(seen) => seen,
-                    None => return,
+                    running.stand = Stand::Sent;
                 }
             }
-        }
+            polled.map(Some)
+        })
+        .await
     };
-    running.end(&seen);
+    if let Some(seen) = seen {
+        running.end(&seen);
+    }
 }
 
 /// One attempt. Whatever happens to it, it is accounted for exactly once.
-struct Running {
+pub(super) struct Running {
     all: Arc<Attempts>,
     due: Moment,
     stand: Stand,

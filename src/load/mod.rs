@@ -4,6 +4,7 @@
 //! settings  what a run is told           report     what a run tells
 //! run       one run, from its first arrival to the end of its last attempt
 //! driver    makes the arrivals           attempts   what becomes of one
+//! workers   the tasks that make them, kept from one to the next
 //! in_flight how much is under way, and since when
 //! guards    when a run must stop: pure   stop       how a run is stopped from outside
 //! budget    the ceilings at run time     quota      what an account has in a region: pure
@@ -23,6 +24,7 @@ mod report;
 mod run;
 mod settings;
 mod stop;
+mod workers;
 
 pub use budget::{Budget, OverCeiling, Reservation};
 pub use keeper::{COOL_DOWN, Keeper, KeeperParts, NOT_BEFORE, Prepare, Switch};

@@ -50,7 +50,7 @@ pub async fn run(
         "a load run begins"
     );
     let timeout = prepared.target().timeout;
-    let attempts = Arc::new(Attempts::new(&settings, prepared, Arc::clone(&recorder), &hands, cut.clone()));
+    let attempts = Attempts::begin(&settings, prepared, Arc::clone(&recorder), &hands, cut.clone());
     let mut watch = Watch {
         asked: Asked { profile: settings.profile.clone(), began, down: None },
         settings: Arc::clone(&settings),

@@ -90,7 +90,7 @@ impl Connection {
     /// failure, or when this is given up, the connection is good for nothing but to be dropped.
     pub(super) async fn exchange(
         &mut self,
-        request: Request<Once>,
+        request: Box<Request<Once>>,
         at_head: impl FnOnce(),
     ) -> Result<Response, TransportFailure> {
         let Self { sender, driver, .. } = self;
@@ -98,21 +98,23 @@ impl Connection {
         // What the driver has not put there is not there, and it was polled just before with the true waker. So these
         // are asked without one, which would only wake this same task again, and outside of the budget of tokio, which
         // would hold an answer back and wake nobody.
-        let mut answer = pin!(unconstrained(sender.send_request(request)));
-        let incoming = std::future::poll_fn(|context| {
-            let ended = driver.poll(context);
-            match answer.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
-                Poll::Ready(answer) => {
-                    Poll::Ready(answer.map_err(|error| failure::of_answer(&error, Stage::Head)))
+        let incoming = {
+            let mut answer = pin!(unconstrained(sender.send_request(*request)));
+            std::future::poll_fn(|context| {
+                let ended = driver.poll(context);
+                match answer.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+                    Poll::Ready(answer) => {
+                        Poll::Ready(answer.map_err(|error| failure::of_answer(&error, Stage::Head)))
+                    }
+                    Poll::Pending if ended => Poll::Ready(Err(failure::failure(
+                        FailureKind::Reset,
+                        "the connection ended before an answer",
+                    ))),
+                    Poll::Pending => Poll::Pending,
                 }
-                Poll::Pending if ended => Poll::Ready(Err(failure::failure(
-                    FailureKind::Reset,
-                    "the connection ended before an answer",
-                ))),
-                Poll::Pending => Poll::Pending,
-            }
-        })
-        .await?;
+            })
+            .await?
+        };
         at_head();
         let (head, body) = incoming.into_parts();
         let (body, truncated) = read_bounded(&mut driver, body).await?;

@@ -77,13 +77,16 @@ impl Transport for DirectTransport {
         to: Arc<ConnectTarget>,
         options: SendOptions,
     ) -> BoxFuture<'_, Exchange> {
-        Box::pin(self.exchange(request, to, options))
+        Box::pin(self.exchange(outgoing(request), to, options))
     }
 
     fn fetch(&self, request: FetchRequest) -> BoxFuture<'_, Result<FetchResponse, FetchFailure>> {
         Box::pin(fetch::fetch(&self.fetcher, request))
     }
 }
+
+/// A request as hyper takes it. Boxed, since it is handed on a few times and has 256 bytes.
+type Outgoing = Box<http::Request<Once>>;
 
 /// How far one try has come; outlives it when time runs out.
 #[derive(Debug, Default)]
@@ -97,7 +100,7 @@ impl DirectTransport {
     /// `sent` is the moment of the first try and `timeout` holds for both tries together, as in `exchange`.
     async fn exchange(
         &self,
-        request: OutgoingRequest,
+        request: Result<Outgoing, TransportFailure>,
         to: Arc<ConnectTarget>,
         options: SendOptions,
     ) -> Exchange {
@@ -110,8 +113,7 @@ impl DirectTransport {
             peer: progress.peer,
             result,
         };
-        let may_retry = request.method == Method::GET || request.method == Method::HEAD;
-        let prepared = outgoing(request).and_then(|request| Ok((request, self.pool.place(&to)?)));
+        let prepared = request.and_then(|request| Ok((request, self.pool.place(&to)?)));
         let (request, place) = match prepared {
             Ok(prepared) => prepared,
             Err(failure) => return ended(0, Progress::default(), Err(failure)),
@@ -126,6 +128,7 @@ impl DirectTransport {
         };
         progress = Progress { connected: true, peer: Some(kept.peer()), first_byte: None };
         // A request cannot be had back from hyper once it was handed over.
+        let may_retry = request.method() == Method::GET || request.method() == Method::HEAD;
         let spare = may_retry.then(|| request.clone());
         let result = {
             // Pinned here, so that it is not moved into the time-out as well.
@@ -148,7 +151,7 @@ impl DirectTransport {
     /// Boxed, so that the future of a request on a kept connection stays small.
     fn dial_and_send<'a>(
         &'a self,
-        request: http::Request<Once>,
+        request: Outgoing,
         place: &'a Arc<Place>,
         fresh: bool,
         keep: bool,
@@ -165,7 +168,7 @@ impl DirectTransport {
     async fn send_on(
         &self,
         mut connection: Box<Connection>,
-        request: http::Request<Once>,
+        request: Outgoing,
         place: &Arc<Place>,
         keep: bool,
         progress: &mut Progress,
@@ -196,7 +199,7 @@ fn out_of_time(progress: &Progress) -> TransportFailure {
 
 /// The request as hyper takes it: path and query byte for byte, and the headers that reqwest adds to those of an
 /// attempt, so that both transports write the same.
-fn outgoing(request: OutgoingRequest) -> Result<http::Request<Once>, TransportFailure> {
+fn outgoing(request: OutgoingRequest) -> Result<Outgoing, TransportFailure> {
     let OutgoingRequest { method, host, path_and_query, mut headers, body } = request;
     clients::is_kept_by_url(&path_and_query)?;
     let uri = PathAndQuery::from_maybe_shared(bytes::Bytes::from(path_and_query))
@@ -206,7 +209,7 @@ fn outgoing(request: OutgoingRequest) -> Result<http::Request<Once>, TransportFa
     headers.insert(header::HOST, host);
     headers.entry(header::ACCEPT).or_insert(HeaderValue::from_static("*/*"));
     headers.entry(header::USER_AGENT).or_insert(HeaderValue::from_static(USER_AGENT));
-    let mut outgoing = http::Request::new(Once::of(body));
+    let mut outgoing = Box::new(http::Request::new(Once::of(body)));
     *outgoing.method_mut() = method;
     *outgoing.uri_mut() = Uri::from(uri);
     *outgoing.headers_mut() = headers;
