@@ -7,6 +7,7 @@ use crate::domain::moment::Moment;
 use crate::pacing::drive;
 use crate::schedule::Timetable;
 use crate::seams;
+use std::pin::pin;
 use std::sync::Arc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -38,6 +39,9 @@ impl Driver {
         // A profile ends with its time, not with its last arrival: until then a rate of zero is asked for too.
         let end = began + settings.profile.lasts();
         let mut going_down = false;
+        // Begun once and asked again each time: to begin is to take a place in a list, and to leave it again.
+        let mut told_to_end = pin!(none.cancelled());
+        let mut told_to_go_down = pin!(down.cancelled());
         loop {
             let over = timetable.is_empty();
             if over && (going_down || clock.now() >= end) {
@@ -45,8 +49,8 @@ impl Driver {
             }
             tokio::select! {
                 biased;
-                () = none.cancelled() => return,
-                () = down.cancelled(), if !going_down => {
+                () = &mut told_to_end => return,
+                () = &mut told_to_go_down, if !going_down => {
                     going_down = true;
                     let now = clock.now();
                     let rest = settings.profile.ramped_down(now.since(began), settings.ramp_down);

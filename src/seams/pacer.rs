@@ -33,10 +33,12 @@ use self::timers::Timers;
 /// nothing is, and nothing waits for anything.
 pub const DENSE: Duration = Duration::from_micros(180);
 
-/// The time between the moments of two wake-ups while moments are dense, so that 10,000/s cost 2,000 wake-ups and are
-/// late by 0.2 ms on average, 0.5 ms at most by this. Counted from the moments and not from when the wake-ups came, or
-/// one that is late would make the next one late too. A wake-up costs about as much as sending a request.
-pub const COALESCE: Duration = Duration::from_micros(500);
+/// The time between the moments of two wake-ups while moments are dense, so that 10,000/s cost 1,100 wake-ups and are
+/// late by 0.45 ms on average, 0.9 ms at most by this. Counted from the moments and not from when the wake-ups came, or
+/// one that is late would make the next one late too. A wake-up costs about as much as sending a request, and what
+/// was sent together is answered together: at 10,000/s 0.5 ms cost 1 µs more for each request. Longer saves as much
+/// again, and arrivals would be late by more than the millisecond within which they are asked for.
+pub const COALESCE: Duration = Duration::from_micros(900);
 
 /// What is farther off begins on tokio's timer: its tick is no loss there, and no descriptor is held.
 #[cfg(target_os = "linux")]
@@ -347,9 +349,9 @@ mod tests {
         let at = |micros| Moment::from_origin(Duration::from_micros(micros));
         assert_eq!(wait.coalesced(at(50)), at(50));
         wait.woken_for(at(1_000));
-        assert_eq!(wait.coalesced(at(1_050)), at(1_500));
+        assert_eq!(wait.coalesced(at(1_050)), at(1_900));
         assert_eq!(wait.coalesced(at(1_200)), at(1_200));
         wait.woken_for(at(900));
-        assert_eq!(wait.coalesced(at(1_150)), at(1_500));
+        assert_eq!(wait.coalesced(at(1_150)), at(1_900));
     }
 }
