@@ -107,12 +107,15 @@ async fn work(worker: Worker, all: Arc<Attempts>) {
         if all.workers.are_cut_off() {
             return;
         }
-        attempt(running, &all).await;
+        let Some(over) = attempt(running, &all).await else { return };
+        // Before its place is given back, or whoever takes the place would find no worker and start one more.
         worker.waits(&all.workers);
+        drop(over);
     }
 }
 
-async fn attempt(mut running: Running, all: &Attempts) {
+/// `None` when it was cut off.
+async fn attempt(mut running: Running, all: &Attempts) -> Option<Running> {
     running.stand = Stand::Begun;
     let seen = {
         let mut attempt = pin!(all.attempter.attempt(&all.prepared, running.due));
@@ -137,9 +140,8 @@ async fn attempt(mut running: Running, all: &Attempts) {
         })
         .await
     };
-    if let Some(seen) = seen {
-        running.end(&seen);
-    }
+    running.end(&seen?);
+    Some(running)
 }
 
 /// One attempt. Whatever happens to it, it is accounted for exactly once.
@@ -161,7 +163,7 @@ enum Stand {
 }
 
 impl Running {
-    fn end(mut self, seen: &Observation) {
+    fn end(&mut self, seen: &Observation) {
         if seen.sent.is_some() {
             self.all.recorder.ended(seen);
         } else {

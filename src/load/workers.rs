@@ -39,23 +39,19 @@ impl Workers {
     /// Sends home whoever waits, and the others when they are done. No attempt may follow.
     pub(super) fn close(&self) {
         self.closing.store(true, Ordering::SeqCst);
-        self.wake();
+        // The others are left alone: to wake one takes its waker, which a cut must still find.
+        let waiting = std::mem::take(&mut *locked(&self.idle));
+        waiting.iter().for_each(|desk| desk.waker.wake());
     }
 
     /// Ends all attempts where they stand.
     pub(super) fn cut_off(&self) {
         self.cut.store(true, Ordering::SeqCst);
-        self.wake();
+        locked(&self.all).iter().for_each(|desk| desk.waker.wake());
     }
 
     pub(super) fn are_cut_off(&self) -> bool {
         self.cut.load(Ordering::Acquire)
-    }
-
-    fn wake(&self) {
-        for desk in &*locked(&self.all) {
-            desk.waker.wake();
-        }
     }
 }
 
