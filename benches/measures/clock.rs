@@ -5,7 +5,7 @@
 #![expect(clippy::disallowed_methods, reason = "a measurement reads the machine's clock")]
 
 use crate::Effort;
-use crate::process::own_thread_cpu_seconds;
+use crate::usage::own_thread_cpu_seconds;
 use std::time::{Duration, Instant};
 
 /// Wall time since a start.

@@ -5,7 +5,7 @@
 
 use crate::Effort;
 use crate::figure::Figure;
-use crate::process::{own_thread_cpu_seconds, own_thread_wakeups};
+use crate::usage::{own_thread_cpu_seconds, own_thread_wakeups};
 use spokeprobe::pacing;
 use spokeprobe::schedule::{Arrivals, Profile, Stage, Timetable};
 use spokeprobe::seams::{Clock, PreciseWait, SystemClock, TokioWait, Wait, on_own_thread};

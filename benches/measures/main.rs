@@ -13,8 +13,9 @@
 //! memory   the agent with 100, 1,000 and 10,000 targets, and what a scrape of it costs
 //! start    from exec to the first result
 //! lateness how late the pacer is beside a bare thread, and how often it wakes up
-//! clock    the stop watch and batches       process  other processes: start, pin, read their cost
-//! figure   a row of the table               machine  what it was taken on
+//! clock    the stop watch and batches       process  other processes: start, pin, ask
+//! usage    what the kernel counts of them   figure   a row of the table
+//! machine  what it was taken on
 //! ```
 
 #![allow(
@@ -35,6 +36,7 @@ mod memory;
 mod micro;
 mod process;
 mod start;
+mod usage;
 
 use figure::Figure;
 use process::Cores;

@@ -5,7 +5,7 @@ use crate::Effort;
 use crate::clock::per_call;
 use crate::figure::Figure;
 use crate::fleet::Fleet;
-use crate::process::own_thread_cpu_seconds;
+use crate::usage::own_thread_cpu_seconds;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use spokeprobe::classify::{self, Classified, Context};

@@ -1,6 +1,7 @@
 //! Other processes: this program's own parts, the simulated hub, the agent. Started, pinned, read, ended.
 
 use crate::clock::StopWatch;
+use crate::usage;
 use serde_json::Value;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -105,12 +106,12 @@ impl Drop for Process {
 impl Process {
     /// The processor time of all its threads that still run, in seconds.
     pub(crate) fn cpu_seconds(&self) -> f64 {
-        cpu_seconds(&self.0.id().to_string())
+        usage::cpu_seconds(&self.0.id().to_string())
     }
 
     /// Its resident memory in bytes.
     pub(crate) fn resident_bytes(&self) -> f64 {
-        resident_bytes(&self.0.id().to_string())
+        usage::resident_bytes(&self.0.id().to_string())
     }
 }
 
@@ -216,43 +217,4 @@ pub(crate) fn wait_for(address: SocketAddr, path: &str, is_right: impl Fn(u16, &
         );
         thread::sleep(Duration::from_millis(2));
     }
-}
-
-/// The processor time of this process, in seconds.
-pub(crate) fn own_cpu_seconds() -> f64 {
-    cpu_seconds("self")
-}
-
-/// The processor time of this thread, in seconds.
-pub(crate) fn own_thread_cpu_seconds() -> f64 {
-    let text = fs::read_to_string("/proc/thread-self/schedstat").expect("a kernel that counts");
-    text.split(' ').next().and_then(|text| text.parse::<f64>().ok()).expect("a number") / 1e9
-}
-
-/// How often this thread has given up its core of itself, which is how often it has been woken up.
-pub(crate) fn own_thread_wakeups() -> f64 {
-    let status = fs::read_to_string("/proc/thread-self/status").expect("a kernel that counts");
-    let line = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
-    line.and_then(|text| text.trim().parse().ok()).expect("a number")
-}
-
-/// The resident memory of this process in bytes.
-pub(crate) fn own_resident_bytes() -> f64 {
-    resident_bytes("self")
-}
-
-/// The scheduler counts in nanoseconds, where `stat` counts in hundredths of a second.
-fn cpu_seconds(process: &str) -> f64 {
-    let tasks = fs::read_dir(format!("/proc/{process}/task")).expect("a process that runs");
-    let nanoseconds: f64 = tasks
-        .filter_map(|task| fs::read_to_string(task.ok()?.path().join("schedstat")).ok())
-        .filter_map(|text| text.split(' ').next()?.parse::<f64>().ok())
-        .sum();
-    nanoseconds / 1e9
-}
-
-fn resident_bytes(process: &str) -> f64 {
-    let status = fs::read_to_string(format!("/proc/{process}/status")).expect("a process that runs");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("VmRSS");
-    line.split_whitespace().next().and_then(|text| text.parse::<f64>().ok()).expect("a number") * 1024.0
 }
