@@ -43,6 +43,9 @@ pub(super) enum Colour {
     Bold,
 }
 
+/// How a piece of text is coloured; one that leaves it alone for a plain report.
+pub(super) type Paint<'a> = &'a dyn Fn(Colour, &str) -> String;
+
 /// Colours a text for stderr, if that is a terminal and nobody asked for none (no-color.org).
 pub(super) fn paint(colour: Colour, text: &str) -> String {
     paint_if(std::io::stderr().is_terminal() && wants_colour(), colour, text)

@@ -1,7 +1,7 @@
 //! The arguments of `load`, and the run that they describe: written as a load of the configuration and read by the
 //! same code, so that both mean the same and are refused for the same reasons.
 
-use super::{Baseline, Tolerance};
+use super::baseline::{Baseline, Tolerance};
 use crate::cli::ConfigArgs;
 use crate::config::{self, Config, Load};
 use crate::load::{Guards, Settings};

@@ -3,12 +3,11 @@
 //! A difference counts only when it is large in proportion *and* in itself, and when both runs had attempts
 //! enough to carry the percentile: a p99.9 of two hundred attempts is one unlucky attempt.
 
-use super::document::{Arrivals, Document, Rate, RequestPart, SCHEMA_VERSION, Signatures, Stage, TargetPart};
-use super::figures::{UNKNOWN, latency_or_unknown, rate, share};
-use super::measured::{self, Latencies, Times};
-use super::text::Paint;
-use crate::cli::output::{self, Colour};
-use serde::{Deserialize, Serialize};
+use super::comparison::{Comparison, Row, Unit};
+use super::document::{Arrivals, Document, RequestPart, SCHEMA_VERSION, Signatures, Stage, TargetPart};
+use super::figures::rate;
+use super::measured::{self, Latencies, Rate, Times};
+use serde::Deserialize;
 use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
@@ -253,40 +252,6 @@ const PERCENTILES: [Percentile; 4] = [
     ("p99.9", 0.999, |times| times.p999_seconds),
 ];
 
-/// A run beside an earlier one; part of the JSON report.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub(in crate::cli) struct Comparison {
-    /// The name of the earlier load.
-    pub(super) load: String,
-    pub(super) began_at: Option<String>,
-    /// True when any figure is worse beyond the tolerance.
-    pub(in crate::cli) worse: bool,
-    pub(super) warnings: Vec<String>,
-    pub(super) rows: Vec<Row>,
-}
-
-/// One figure of both runs.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub(super) struct Row {
-    pub(super) figure: String,
-    pub(super) unit: Unit,
-    pub(super) before: Option<f64>,
-    pub(super) now: Option<f64>,
-    /// Now over before; none where it was zero or unknown.
-    pub(super) ratio: Option<f64>,
-    /// False where one of the runs has too few attempts to say.
-    pub(super) judged: bool,
-    pub(super) worse: bool,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum Unit {
-    Seconds,
-    Share,
-    PerSecond,
-}
-
 fn latency_row(
     name: &str,
     (percentile, quantile, of): Percentile,
@@ -330,58 +295,4 @@ fn share_row(figure: &str, before: Option<f64>, now: Option<f64>, tolerance: f64
 fn ratio(before: Option<f64>, now: Option<f64>) -> Option<f64> {
     let (before, now) = before.zip(now)?;
     (before > 0.0).then(|| now / before).filter(|ratio| ratio.is_finite())
-}
-
-impl Row {
-    /// Its cells: figure, before, now, ratio, verdict.
-    pub(super) fn cells(&self) -> [String; 5] {
-        let shown = |number: Option<f64>| match self.unit {
-            Unit::Seconds => latency_or_unknown(number),
-            Unit::Share => number.map_or_else(|| UNKNOWN.to_owned(), share),
-            Unit::PerSecond => number.map_or_else(|| UNKNOWN.to_owned(), rate),
-        };
-        let verdict = match (self.worse, self.judged) {
-            (true, _) => "WORSE",
-            (false, true) => "",
-            (false, false) => "too few attempts to judge",
-        };
-        [
-            self.figure.clone(),
-            shown(self.before),
-            shown(self.now),
-            self.ratio.map_or_else(|| UNKNOWN.to_owned(), |ratio| format!("{ratio:.2}×")),
-            verdict.to_owned(),
-        ]
-    }
-}
-
-impl Comparison {
-    /// The sentence above the table.
-    pub(super) fn headline(&self) -> String {
-        let began: String = self.began_at.iter().map(|at| format!(" of {at}")).collect();
-        let word = if self.worse { "WORSE than" } else { "no worse than" };
-        format!("{word} load {}{began}", self.load)
-    }
-}
-
-/// The comparison as text.
-pub(super) fn text(comparison: &Comparison, paint: Paint<'_>) -> String {
-    let colour = if comparison.worse { Colour::Red } else { Colour::Green };
-    let mut lines =
-        vec![format!("{} {}", paint(Colour::Bold, "baseline:"), paint(colour, &comparison.headline()))];
-    lines.extend(comparison.warnings.iter().map(|warning| format!("  warning: {warning}")));
-    let rows: Vec<Vec<String>> = comparison
-        .rows
-        .iter()
-        .map(|row| {
-            let [figure, before, now, ratio, verdict] = row.cells();
-            vec![figure, format!("{before:>9}"), format!("{now:>9}"), format!("{ratio:>7}"), verdict]
-        })
-        .collect();
-    let table = output::table(&["", "  earlier", "      now", "  ratio", ""], &rows);
-    for (at, line) in table.lines().enumerate() {
-        let worse = at > 0 && comparison.rows.get(at - 1).is_some_and(|row| row.worse);
-        lines.push(if worse { paint(Colour::Red, line) } else { line.to_owned() });
-    }
-    lines.join("\n") + "\n"
 }

@@ -4,8 +4,10 @@
 //! threads on the way.
 
 use super::arguments::LoadArgs;
+use super::document::Document;
+use super::progress::{Drawer, Progress};
 use super::stopping::{Asked, Signals};
-use super::{Document, Drawer, Progress, dry_run, html, text};
+use super::{dry_run, html, text};
 use crate::app::{LoadNotBegun, LoadOnce, Seams};
 use crate::cli::{Exit, call, configuration, output};
 use crate::domain::identity::Signer;

@@ -2,8 +2,9 @@
 //! `report.schema.json` describes. Text and page are written from it too, so that the three cannot
 //! tell three stories. `measured` turns distributions and seconds into it; `baseline` reads an earlier one back.
 
-use super::baseline::Comparison;
-use super::measured::{self, Latencies, Second, Times};
+use super::comparison::Comparison;
+use super::guards::{self, GuardRow};
+use super::measured::{self, Latencies, Rate, Second, Times};
 use super::verdict::{self, Verdict};
 use crate::load::{Ended, Report};
 use crate::recording::LoadResult;
@@ -77,15 +78,6 @@ pub(super) enum End {
     Stopped { guard: &'static str, after_seconds: f64, measured: f64, allowed: f64 },
 }
 
-/// Rates over the seconds in which something was asked for, so that the wait for the last answers does not thin
-/// them.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(super) struct Rate {
-    pub(super) asked_peak_per_second: f64,
-    pub(super) asked_mean_per_second: f64,
-    pub(super) reached_mean_per_second: f64,
-}
-
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub(super) enum Arrivals {
@@ -129,16 +121,6 @@ pub(super) struct ResultRow {
     pub(super) count: u64,
     #[serde(skip)]
     pub(super) meaning: &'static str,
-}
-
-/// A guard that watched the run: a share, or seconds for `p99`.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub(super) struct GuardRow {
-    pub(super) guard: &'static str,
-    pub(super) allowed: f64,
-    /// The worst of any window that held evidence enough to judge on; none where none did.
-    pub(super) worst: Option<f64>,
-    pub(super) window_seconds: f64,
 }
 
 impl Document {
@@ -193,7 +175,7 @@ impl Document {
             results: rows(&record.results),
             latency: Latencies { response: Times::of(&record.response), service: Times::of(&record.service) },
             lateness: Times::of(&record.lateness),
-            guards: measured::guards(report),
+            guards: guards::of(report),
             baseline: None,
             timeline: record.timeline.iter().map(Second::of).collect(),
         }

@@ -1,12 +1,9 @@
 //! From what was counted and timed to the numbers of the report: the one place that knows the distributions and
-//! seconds of `recording`.
+//! seconds of `recording`. Its neighbours all build on it, and it knows none of them.
 
-use super::document::{GuardRow, Rate};
-use super::progress::{Near, Recent};
-use crate::domain::load::Guard;
 use crate::domain::outcome::Outcome;
-use crate::load::{Guards, Report};
-use crate::recording::{Distribution, LoadPercentiles, LoadRecorder, LoadResult, LoadSecond};
+use crate::load::Report;
+use crate::recording::{Distribution, LoadPercentiles, LoadResult, LoadSecond};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -58,6 +55,23 @@ pub(super) struct Second {
 pub(super) struct SecondTimes {
     pub(super) p50_seconds: Option<f64>,
     pub(super) p90_seconds: Option<f64>,
+    pub(super) p99_seconds: Option<f64>,
+    pub(super) max_seconds: Option<f64>,
+}
+
+/// Rates over the seconds in which something was asked for, so that the wait for the last answers does not thin
+/// them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Rate {
+    pub(super) asked_peak_per_second: f64,
+    pub(super) asked_mean_per_second: f64,
+    pub(super) reached_mean_per_second: f64,
+}
+
+/// Latencies of the last seconds, or so far.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Recent {
+    pub(super) p50_seconds: Option<f64>,
     pub(super) p99_seconds: Option<f64>,
     pub(super) max_seconds: Option<f64>,
 }
@@ -173,23 +187,6 @@ pub(super) fn throttled(results: &[LoadResult]) -> u64 {
         .sum()
 }
 
-/// The guards that watched, each with the worst it saw.
-pub(super) fn guards(report: &Report) -> Vec<GuardRow> {
-    let (guards, worst) = (&report.settings.guards, &report.worst);
-    let window_seconds = guards.window.as_secs_f64();
-    [
-        (Guard::Errors, guards.errors, worst.errors),
-        (Guard::Throttled, guards.throttled, worst.throttled),
-        (Guard::P99, guards.p99.map(|p99| p99.as_secs_f64()), worst.p99),
-        (Guard::Missed, guards.missed, worst.missed),
-    ]
-    .into_iter()
-    .filter_map(|(guard, allowed, worst)| {
-        Some(GuardRow { guard: guard.as_str(), allowed: allowed?, worst, window_seconds })
-    })
-    .collect()
-}
-
 /// `part` of `whole`; none of nothing.
 #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
 pub(super) fn share(part: u64, whole: u64) -> Option<f64> {
@@ -223,21 +220,4 @@ pub(super) fn so_far(times: &Distribution) -> Option<Recent> {
         p99_seconds: Some(times.quantile(0.99).as_secs_f64()),
         max_seconds: Some(times.max().as_secs_f64()),
     })
-}
-
-/// How near each guard is, over its window.
-pub(super) fn near(recorder: &LoadRecorder, guards: &Guards) -> Vec<Near> {
-    let window = recorder.window(guards.window);
-    let p99 = (window.p99 > Duration::ZERO).then_some(window.p99.as_secs_f64());
-    [
-        (Guard::Errors, share(window.unexpected, window.ended), guards.errors),
-        (Guard::Throttled, share(window.throttled, window.ended), guards.throttled),
-        (Guard::P99, p99, guards.p99.map(|most| most.as_secs_f64())),
-        (Guard::Missed, share(window.missed, window.due), guards.missed),
-    ]
-    .into_iter()
-    .filter_map(|(guard, measured, allowed)| {
-        Some(Near { guard: guard.as_str(), measured, allowed: allowed? })
-    })
-    .collect()
 }

@@ -4,17 +4,21 @@
 //! arguments the run that is asked for            command   makes it, from the session to the exit status
 //! stopping  the signals that end it              dry_run   what would be sent
 //! document  the JSON report and what text and page are written from      measured  from distributions to numbers
-//! verdict   what the run came to                                         figures   numbers as people read them
+//! guards    what they allowed, the worst they saw                        figures   numbers as people read them
+//! verdict   what the run came to      baseline   reads an earlier JSON report and judges; comparison  what came of it
 //! text      the report for a terminal      html  the page with its plots      progress  the lines of a running load
-//! baseline  the comparison with an earlier JSON report
 //! ```
+//!
+//! Imports run one way: measured ◄ figures, guards ◄ comparison, verdict ◄ document ◄ baseline, progress, text ◄ html.
 
 mod arguments;
 mod baseline;
 mod command;
+mod comparison;
 mod document;
 mod dry_run;
 mod figures;
+mod guards;
 mod html;
 mod measured;
 mod progress;
@@ -26,10 +30,6 @@ mod verdict;
 
 pub(in crate::cli) use arguments::LoadArgs;
 pub(in crate::cli) use command::load;
-
-use baseline::{Baseline, Tolerance};
-use document::Document;
-use progress::{Drawer, Progress};
 
 /// The JSON Schema of the report; `docs` has a copy.
 pub(in crate::cli) const REPORT_SCHEMA: &str = include_str!("report.schema.json");

@@ -6,9 +6,9 @@
 
 use super::document::{ResultRow, rows};
 use super::figures::{UNKNOWN, code, count, duration, latency_or_unknown, limit, rate};
-use super::measured;
-use super::text::Paint;
-use crate::cli::output::{self, Colour};
+use super::guards::{self, Near};
+use super::measured::{self, Recent};
+use crate::cli::output::{self, Colour, Paint};
 use crate::load::Settings;
 use crate::recording::LoadRecorder;
 use std::io::IsTerminal as _;
@@ -49,23 +49,6 @@ pub(in crate::cli) struct Progress {
     pub(super) stopping: Option<String>,
 }
 
-/// Latencies of the last seconds, or so far.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Recent {
-    pub(super) p50_seconds: Option<f64>,
-    pub(super) p99_seconds: Option<f64>,
-    pub(super) max_seconds: Option<f64>,
-}
-
-/// How near a guard is.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Near {
-    pub(super) guard: &'static str,
-    /// None while there is nothing to measure.
-    pub(super) measured: Option<f64>,
-    pub(super) allowed: f64,
-}
-
 impl Progress {
     /// Looks at a running load, `elapsed` after its beginning.
     pub(in crate::cli) fn of(recorder: &LoadRecorder, settings: &Settings, elapsed: Duration) -> Self {
@@ -89,7 +72,7 @@ impl Progress {
             response: measured::recent(&record.timeline, RECENT, recorder.window(RECENT).p99),
             service: measured::so_far(&record.service),
             results: rows(&record.results),
-            guards: measured::near(recorder, &settings.guards),
+            guards: guards::near(recorder, &settings.guards),
             stopping: None,
         }
     }

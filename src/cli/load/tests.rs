@@ -3,7 +3,9 @@
 
 use super::baseline::{Baseline, Tolerance};
 use super::document::{Document, ResultRow};
-use super::progress::{Near, Progress, Recent};
+use super::guards::Near;
+use super::measured::Recent;
+use super::progress::Progress;
 use super::text;
 use crate::cli::output::Colour;
 use crate::domain::load::Guard;

@@ -1,13 +1,11 @@
 //! The report as text for people: the verdict first, then what was missed, then the numbers.
 
-use super::baseline;
-use super::document::{Arrivals, Document, End, GuardRow};
+use super::comparison::Comparison;
+use super::document::{Arrivals, Document, End, Stage};
 use super::figures::{self, UNKNOWN, code, count, duration, latency, latency_or_unknown, percent, rate};
-use crate::cli::output::Colour;
+use super::guards::GuardRow;
+use crate::cli::output::{self, Colour, Paint};
 use std::fmt::Write as _;
-
-/// How a piece of text is coloured; one that leaves it alone for a plain report.
-pub(in crate::cli) type Paint<'a> = &'a dyn Fn(Colour, &str) -> String;
 
 /// The report.
 pub(in crate::cli) fn render(document: &Document, paint: Paint<'_>) -> String {
@@ -34,7 +32,7 @@ fn write(text: &mut String, document: &Document, paint: Paint<'_>) -> std::fmt::
     write_latency(text, document, paint)?;
     write_guards(text, document, paint)?;
     if let Some(comparison) = &document.baseline {
-        write!(text, "\n{}", baseline::text(comparison, paint))?;
+        write!(text, "\n{}", comparison_text(comparison, paint))?;
     }
     Ok(())
 }
@@ -106,7 +104,6 @@ pub(super) fn lasted(document: &Document) -> String {
 
 /// The stages in words, at most a handful.
 pub(super) fn stages(document: &Document) -> String {
-    use super::document::Stage;
     const SHOWN: usize = 6;
     let mut words: Vec<String> = document
         .stages
@@ -211,7 +208,7 @@ fn write_results(text: &mut String, document: &Document, paint: Paint<'_>) -> st
         })
         .collect();
     let header = ["    count", "  share", "code", "outcome", "reason", "expected", "meaning"];
-    let table = crate::cli::output::table(&header, &rows);
+    let table = output::table(&header, &rows);
     writeln!(text)?;
     for (at, line) in table.lines().enumerate() {
         let unexpected = at > 0 && document.results.get(at - 1).is_some_and(|row| !row.expected);
@@ -273,6 +270,28 @@ pub(super) fn worst(guard: &GuardRow, document: &Document) -> (String, bool) {
         return (figures::limit(guard.guard, *measured), true);
     }
     (guard.worst.map_or_else(|| UNKNOWN.to_owned(), |worst| figures::limit(guard.guard, worst)), false)
+}
+
+/// The comparison with an earlier run.
+fn comparison_text(comparison: &Comparison, paint: Paint<'_>) -> String {
+    let colour = if comparison.worse { Colour::Red } else { Colour::Green };
+    let mut lines =
+        vec![format!("{} {}", paint(Colour::Bold, "baseline:"), paint(colour, &comparison.headline()))];
+    lines.extend(comparison.warnings.iter().map(|warning| format!("  warning: {warning}")));
+    let rows: Vec<Vec<String>> = comparison
+        .rows
+        .iter()
+        .map(|row| {
+            let [figure, before, now, ratio, verdict] = row.cells();
+            vec![figure, format!("{before:>9}"), format!("{now:>9}"), format!("{ratio:>7}"), verdict]
+        })
+        .collect();
+    let table = output::table(&["", "  earlier", "      now", "  ratio", ""], &rows);
+    for (at, line) in table.lines().enumerate() {
+        let worse = at > 0 && comparison.rows.get(at - 1).is_some_and(|row| row.worse);
+        lines.push(if worse { paint(Colour::Red, line) } else { line.to_owned() });
+    }
+    lines.join("\n") + "\n"
 }
 
 /// One line for a log: the verdict and the numbers people ask for first.

@@ -11,7 +11,7 @@ mod chart;
 mod escaping;
 mod plots;
 
-use super::baseline::Comparison;
+use super::comparison::Comparison;
 use super::document::Document;
 use super::figures::{UNKNOWN, code, count, duration, latency_or_unknown, limit, percent, rate};
 use super::measured::Times;
