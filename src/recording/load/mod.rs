@@ -13,6 +13,7 @@ mod intervals;
 mod past;
 mod recorder;
 mod results;
+mod window;
 
 pub(in crate::recording) use books::{LoadBooks, LoadView};
 pub use books::{LoadEnd, LoadInfo, LoadRun, LoadStatus};
@@ -20,7 +21,8 @@ pub use distribution::{Distribution, LoadPercentiles};
 pub use histogram_log::HistogramLog;
 pub use intervals::{LoadInterval, LoadIntervals};
 pub use past::TIMELINE_ENTRIES;
-pub use recorder::{LONGEST_WINDOW, LoadRecorder, LoadWindow};
+pub use recorder::LoadRecorder;
+pub use window::{LONGEST_WINDOW, LoadWindow};
 
 use crate::domain::outcome::Reason;
 use std::time::Duration;

@@ -3,7 +3,7 @@
 use crate::domain::load::Guard;
 use crate::recording::load::distribution::{Cells, Times};
 use crate::recording::load::intervals::{Finished, IntervalFeed};
-use crate::recording::load::recorder::{LONGEST_WINDOW, LoadWindow};
+use crate::recording::load::window::{LONGEST_WINDOW, LoadWindow};
 use crate::recording::load::{Distribution, LoadSecond};
 use std::collections::VecDeque;
 use std::time::{Duration, SystemTime};

@@ -13,14 +13,12 @@ use crate::recording::load::books::{LoadBooks, LoadEnd, LoadRun};
 use crate::recording::load::intervals::{LoadIntervals, queue};
 use crate::recording::load::past::{Past, SecondTimes};
 use crate::recording::load::results::Results;
+use crate::recording::load::window::{LONGEST_WINDOW, LoadWindow};
 use crate::recording::load::{LoadRecord, LoadSecond};
 use crate::recording::locked;
 use std::fmt;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
-
-/// The seconds that a window may reach back at most.
-pub const LONGEST_WINDOW: Duration = Duration::from_secs(60);
 
 /// The recorder of one run. The calls of an attempt come in this order: `due`, then either `missed`, or `sent` and
 /// one of `ended` and `aborted`, or `unsent` alone.
@@ -42,23 +40,6 @@ struct Live {
     second: LoadSecond,
     times: SecondTimes,
     in_flight: u64,
-}
-
-/// Sums over the last whole seconds.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub struct LoadWindow {
-    /// Arrivals that became due.
-    pub due: u64,
-    /// Arrivals that were not made.
-    pub missed: u64,
-    /// Attempts that ended, unsent ones included.
-    pub ended: u64,
-    /// Ended attempts that were not as expected.
-    pub unexpected: u64,
-    /// Ended attempts that were throttled.
-    pub throttled: u64,
-    /// The 99th percentile of all response times in the window; zero where nothing ended.
-    pub p99: Duration,
 }
 
 impl LoadRecorder {
