@@ -2,8 +2,9 @@
 //!
 //! `families` holds every metric in one struct; `target_recorder` is what attempts write to; `windows` keeps
 //! recent latencies, `hour` the last hour of each spoke, `board` what people are shown, `diagnosis` what was
-//! found out; `collector` writes a target's series at scrape time; `load` is all of load runs, which no health series ever shows;
-//! `counts` states the conservation law. `Recorder` joins them; `web` only reads.
+//! found out; `sessions` has what STS said; `collector` writes a target's series at scrape time; `load` is all of load
+//! runs, which no health series ever shows; `counts` states the conservation law. `Recorder` joins them; `web` only
+//! reads.
 
 mod board;
 pub mod build;
@@ -20,6 +21,7 @@ mod isolation;
 mod load;
 mod reload;
 mod series_count;
+mod sessions;
 mod spoke_recorder;
 mod status;
 mod target_recorder;
@@ -44,18 +46,17 @@ pub use load::{
     TIMELINE_ENTRIES,
 };
 pub use series_count::Recorded;
+pub use sessions::AssumeRoleResult;
 pub use status::{IncludeStatus, Snapshot, SpokeStatus, TargetStatus};
 pub use target_recorder::{RESULTS_PER_TARGET, TargetRecorder};
 pub use windows::{Percentiles, RING_SAMPLES};
 
-use crate::domain::credentials::RoleInUse;
-use crate::domain::moment::Moment;
 use crate::domain::name::Name;
 use crate::domain::target::{SpokeInfo, Target, TargetId};
 use board::Board;
 use collector::StateCollector;
 use families::{Families, without_empty_labels};
-use load::LoadBooks;
+use load::Load;
 use prometheus::{Registry, TextEncoder};
 use reload::Reload;
 use spoke_recorder::SpokeRecorder;
@@ -72,35 +73,6 @@ const KEPT_PROBLEMS_PER_INCLUDE: usize = 20;
 pub struct Settings {
     /// Upper bounds of the latency histograms in seconds, ascending.
     pub buckets: Vec<f64>,
-}
-
-/// How an `AssumeRole` call ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum AssumeRoleResult {
-    /// A session came back.
-    Ok,
-    /// STS refused.
-    Denied,
-    /// STS is asked too often.
-    Throttled,
-    /// Anything else.
-    Failed,
-}
-
-impl AssumeRoleResult {
-    /// Every result.
-    pub const ALL: [Self; 4] = [Self::Ok, Self::Denied, Self::Throttled, Self::Failed];
-
-    /// The word in metrics.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Ok => "ok",
-            Self::Denied => "denied",
-            Self::Throttled => "throttled",
-            Self::Failed => "failed",
-        }
-    }
 }
 
 /// Everything that is counted, timed and kept. Share it as `Arc<Recorder>`.
@@ -133,22 +105,9 @@ struct Shared {
     endpoint: Mutex<Option<Arc<EndpointRecorder>>>,
 }
 
-/// A load that is announced or runs.
-struct Load {
-    books: Arc<LoadBooks>,
-    announced: bool,
-}
-
 impl Shared {
     fn members(&self) -> RwLockReadGuard<'_, Members> {
         self.members.read().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The loads that are announced or run; the others are forgotten.
-    fn loads(&self) -> Vec<Arc<LoadBooks>> {
-        let mut loads = locked(&self.loads);
-        loads.retain(|_, load| load.announced || load.books.is_running());
-        loads.values().map(|load| Arc::clone(&load.books)).collect()
     }
 
     fn members_mut(&self) -> RwLockWriteGuard<'_, Members> {
@@ -270,33 +229,6 @@ impl Recorder {
         self.forget_strangers(&mut members);
     }
 
-    /// Counts one `AssumeRole` call for each spoke of the role, and its duration once. Spokes that are
-    /// neither announced nor have a target are passed over, here and in the next two.
-    pub fn assume_role_ended(&self, role: &RoleInUse, result: AssumeRoleResult, took: Duration) {
-        let families = &self.shared.families;
-        families.assume_role_duration.with_label_values::<&str>(&[]).observe(took.as_secs_f64());
-        self.for_spokes(role, |name, spoke| {
-            spoke.recorder.set_assume_role(result);
-            families.assume_role.with_label_values(&[name.as_str(), result.as_str()]).inc();
-        });
-    }
-
-    /// Sets when a role's session ends, for each of its spokes, and clears its last failure on the board.
-    pub fn credentials_renewed(&self, role: &RoleInUse, expires_at: Option<SystemTime>) {
-        self.for_spokes(role, |_, spoke| {
-            spoke.recorder.set_credentials(|state| {
-                *state = CredentialsState { renewed: true, expires_at, refusal: None };
-            });
-        });
-    }
-
-    /// Keeps what STS said of a role on the board: code, scrubbed message, and what that means.
-    pub fn credentials_refused(&self, role: &RoleInUse, refusal: &Refusal) {
-        self.for_spokes(role, |_, spoke| {
-            spoke.recorder.set_credentials(|state| state.refusal = Some(refusal.clone()));
-        });
-    }
-
     /// Begins to record the isolation of spokes: so many pairs, all due, of these apis.
     pub fn begin_isolation(
         &self,
@@ -309,42 +241,12 @@ impl Recorder {
         isolation
     }
 
-    /// Sets the announced loads: their series are there from now on, at zero before the first run. A load that is
-    /// neither among them nor runs is forgotten with its series.
-    pub fn set_loads(&self, announced: &[LoadInfo]) {
-        let mut loads = locked(&self.shared.loads);
-        for load in loads.values_mut() {
-            load.announced = false;
-        }
-        for info in announced {
-            let load = loads.entry(info.name.clone()).or_insert_with(|| self.new_load(&info.name));
-            load.announced = true;
-            load.books.announce(&info.target);
-        }
-        drop(loads);
-        let _forgotten = self.shared.loads();
-    }
-
     /// Begins to record the watch over the endpoint: these places, the names first. What an earlier watch saw is
     /// forgotten, and the series of its zones with it.
     pub fn begin_endpoint(&self, interval: Duration, places: Vec<WatchedPlace>) -> Arc<EndpointRecorder> {
         let endpoint = Arc::new(EndpointRecorder::new(interval, places));
         *locked(&self.shared.endpoint) = Some(Arc::clone(&endpoint));
         endpoint
-    }
-
-    /// Begins to record a run of this load. Its counters go on where its last run left them, if it is announced.
-    pub fn begin_load(&self, name: &Name, began: Moment) -> Arc<LoadRecorder> {
-        let mut loads = locked(&self.shared.loads);
-        // The end of an unannounced load's last run made it a stranger, whether a scrape came by since or not.
-        loads.retain(|_, load| load.announced || load.books.is_running());
-        let load = loads.entry(name.clone()).or_insert_with(|| self.new_load(name));
-        Arc::new(LoadRecorder::new(&load.books, began))
-    }
-
-    fn new_load(&self, name: &Name) -> Load {
-        let bounds = self.shared.families.load_response.bounds();
-        Load { books: Arc::new(LoadBooks::new(name, bounds)), announced: false }
     }
 
     /// Counts a panic of a task.
@@ -464,15 +366,6 @@ impl Recorder {
             .map(|recorder| Imbalance { target: recorder.id().clone(), counts: recorder.counts() })
             .filter(|books| !books.counts.is_conserved())
             .collect()
-    }
-
-    fn for_spokes(&self, role: &RoleInUse, mut each: impl FnMut(&Name, &Spoke)) {
-        let members = self.shared.members();
-        for name in &role.spokes {
-            if let Some(spoke) = members.spokes.get(name) {
-                each(name, spoke);
-            }
-        }
     }
 
     fn forget_strangers(&self, members: &mut Members) {

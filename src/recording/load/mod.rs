@@ -5,11 +5,14 @@
 //!         │                                └► intervals ──► histogram_log
 //!         └─► books (the load's name, over all runs) ──► metrics, status
 //! ```
+//!
+//! `known` has the books of every load that is announced or runs.
 
 mod books;
 mod distribution;
 mod histogram_log;
 mod intervals;
+mod known;
 mod past;
 mod recorder;
 mod results;
@@ -20,6 +23,7 @@ pub use books::{LoadEnd, LoadInfo, LoadRun, LoadStatus};
 pub use distribution::{Distribution, LoadPercentiles};
 pub use histogram_log::HistogramLog;
 pub use intervals::{LoadInterval, LoadIntervals};
+pub(in crate::recording) use known::Load;
 pub use past::TIMELINE_ENTRIES;
 pub use recorder::LoadRecorder;
 pub use window::{LONGEST_WINDOW, LoadWindow};
