@@ -53,7 +53,7 @@ impl fmt::Debug for Watch {
 }
 
 impl Watch {
-    /// A watch over these places, see [`places`]. Announces them to the recorder, which forgets what an earlier
+    /// A watch over these places, see [`places()`]. Announces them to the recorder, which forgets what an earlier
     /// watch saw.
     #[must_use]
     pub fn new(
