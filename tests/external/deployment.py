@@ -66,7 +66,8 @@ class Terraform:
 
     def init(self, module: str) -> None:
         """Gets the provider; where it cannot be had, the test is skipped."""
-        if (self.folder(module) / ".terraform").exists():
+        # A module that uses others has the folder above after a vain attempt as well.
+        if (self.folder(module) / ".terraform" / "providers").exists():
             return
         found = self(module, "init", "-input=false", "-no-color", "-backend=false")
         if found.returncode != 0:
