@@ -48,7 +48,8 @@ const FAR: Duration = Duration::from_secs(1);
 #[cfg(target_os = "linux")]
 const HANDOVER: Duration = Duration::from_millis(5);
 
-/// Waits to within about 0.1 ms on Linux, and as [`TokioWait`] does elsewhere. Never early.
+/// Waits to within about 0.1 ms on Linux, and as [`TokioWait`] does elsewhere. Never early. What is dense shares
+/// wake-ups and may be [`COALESCE`] late.
 ///
 /// Any number of tasks may wait at once, of any runtime; the first few get a precise timer and the rest
 /// tokio's. It follows the machine's clock, so under a paused runtime use [`TokioWait`].
