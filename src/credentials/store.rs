@@ -215,6 +215,27 @@ impl Store {
         )
     }
 
+    /// Takes on another set of roles, after a reload or a change of members. New ones are asked for soon, spread and
+    /// at most ten at once; those that are no longer in use are forgotten with their session; those that send the same
+    /// to STS as before keep session, handle and refresh, under the spokes given now. Every signer that becomes known
+    /// is announced on the channel that `new` gave; a role that was forgotten and comes back is announced again.
+    pub fn reconcile(&self, roles: &[RoleInUse], hub_in_use: bool) {
+        // The body follows; until then the roles of the start stay.
+        tracing::debug!(roles = roles.len(), hub_in_use, "another set of roles");
+    }
+
+    /// True when the signer was announced: it has a session, or was refused one at least once. The anonymous one is
+    /// always known. Set before the announcement is sent, so whoever looks here after beginning to listen misses none.
+    #[must_use]
+    pub fn is_known(&self, signer: &Signer) -> bool {
+        let slot = match signer {
+            Signer::Anonymous => return true,
+            Signer::Hub => Some(&self.hub),
+            Signer::Role(session) => self.by_session.get(session),
+        };
+        slot.is_some_and(|slot| slot.announced.load(Ordering::Acquire))
+    }
+
     /// Becomes true when every signer was asked for once, whatever came of it.
     #[must_use]
     pub fn all_asked(&self) -> watch::Receiver<bool> {
