@@ -39,6 +39,11 @@ impl Window {
         (Self { until: now + (life - margin), until_wall: end.checked_sub(margin) }, life)
     }
 
+    /// Its end by the monotonic clock.
+    pub(super) const fn until(&self) -> Moment {
+        self.until
+    }
+
     /// True while the session may sign.
     pub(super) fn is_open(&self, now: Moment, wall: SystemTime) -> bool {
         now < self.until && self.until_wall.is_none_or(|until| wall < until)

@@ -5,26 +5,32 @@
 //!
 //! ```text
 //! lifecycle  when to ask STS and until when a session is used: pure, time is an argument
-//! store      what attempts read: a session, or the reason why there is none
-//! refresher  the one task that asks STS for all roles
+//! slot       what attempts read: a session, or the reason why there is none
+//! members    which roles are in use, and what is recorded of each
+//! store      the slots by signer, and who is told when one is known; a reload exchanges the roles here
+//! refresher  the one task that asks STS for all roles      calls   the calls it makes
 //! sts        the seam `Sessions` on the AWS SDK        http_adapter  the SDK's HTTP over `Transport::fetch`
 //! hub        the hub's own credentials, kept           listed        the same from a list of variables
 //! wording    what STS said, fit to be shown
 //! ```
 
+mod calls;
 mod http_adapter;
 mod hub;
 mod lifecycle;
 mod listed;
+mod members;
 mod refresher;
+mod slot;
 mod store;
 mod sts;
 #[cfg(test)]
 mod tests;
 mod wording;
 
-pub use refresher::explain_failure;
-pub use store::{NoSession, Session, SignerHandle, Store};
+pub use calls::explain_failure;
+pub use slot::{NoSession, Session, SignerHandle};
+pub use store::Store;
 pub use sts::SdkSessions;
 
 use crate::domain::arn::RoleArn;

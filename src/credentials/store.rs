@@ -1,51 +1,29 @@
-//! What attempts read: the session of a signer, or the reason why there is none.
+//! Who has a session: the slots of all roles in use, looked up by signer, and who is told when one is known.
 //!
-//! Reading is a snapshot: no lock, no wait, no call. `refresher` writes; it alone decides what a slot holds.
-//! A slot belongs to one identity for its whole life, so nobody can be handed another's credentials.
+//! `refresher` writes to the slots; it alone decides what they hold. A reload exchanges the set of roles here, and the
+//! refresher follows.
 
-use super::lifecycle::Window;
+use super::members::{Role, RolesInUse};
+use super::slot::{NoSession, Session, SignerHandle, Slot};
 use crate::domain::account::AccountId;
 use crate::domain::arn::RoleArn;
-use crate::domain::credentials::{CallerIdentity, RoleInUse, RoleSession, SessionCredentials};
+use crate::domain::credentials::{CallerIdentity, RoleInUse};
 use crate::domain::identity::Signer;
-use crate::domain::outcome::Reason;
-use crate::explain::AssumeRoleRefusal;
 use crate::recording::Recorder;
 use crate::seams::{Clock, Sessions, Wait};
 use arc_swap::{ArcSwap, ArcSwapOption};
-use std::collections::HashMap;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
-use tokio::sync::{mpsc, watch};
-
-/// Credentials that may sign now.
-#[derive(Debug, Clone)]
-pub struct Session {
-    /// The credentials.
-    pub credentials: Arc<SessionCredentials>,
-    /// Another number for each renewal, in the whole process: a signature made under one version must not be
-    /// reused under another.
-    pub version: u64,
-}
-
-/// Why a signer cannot sign now.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NoSession {
-    /// The reason, one of outcome `unsent`.
-    pub reason: Reason,
-    /// What STS said, at most 300 characters, scrubbed.
-    pub message: Option<String>,
-    /// What STS meant by that, where it was asked or could not be.
-    pub refusal: Option<AssumeRoleRefusal>,
-}
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use tokio::sync::{Notify, mpsc, watch};
 
 /// The sessions of all roles, and the hub's own credentials.
 pub struct Store {
-    pub(super) roles: Vec<RoleSlot>,
-    by_session: HashMap<Arc<RoleSession>, Arc<Slot>>,
+    in_use: Arc<ArcSwap<RolesInUse>>,
+    /// Held while the set is exchanged.
+    changing: Mutex<()>,
+    /// Tells the refresher that the set is another.
+    pub(super) changed: Notify,
     pub(super) hub: Arc<Slot>,
-    pub(super) hub_in_use: bool,
     pub(super) sessions: Arc<dyn Sessions>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) wait: Arc<dyn Wait>,
@@ -54,96 +32,6 @@ pub struct Store {
     configured_hub_role: OnceLock<RoleArn>,
     announcements: mpsc::UnboundedSender<Signer>,
     all_asked: watch::Sender<bool>,
-}
-
-/// A role and where its session is published.
-pub(super) struct RoleSlot {
-    pub(super) role: RoleInUse,
-    pub(super) slot: Arc<Slot>,
-}
-
-/// The place of one identity.
-pub(super) struct Slot {
-    published: ArcSwap<Published>,
-    announced: AtomicBool,
-}
-
-struct Published {
-    session: Option<(Session, Window)>,
-    absent: NoSession,
-}
-
-/// Versions are drawn from one counter, so that they differ between stores as well (after a reload).
-static NEXT_VERSION: AtomicU64 = AtomicU64::new(1);
-
-impl Slot {
-    fn new() -> Arc<Self> {
-        let absent = NoSession { reason: Reason::CredentialsExpired, message: None, refusal: None };
-        let published = ArcSwap::from_pointee(Published { session: None, absent });
-        Arc::new(Self { published, announced: AtomicBool::new(false) })
-    }
-
-    /// Publishes a new session. `when_over` is the reason to give if it ends before the next one is there.
-    pub(super) fn renew(&self, credentials: SessionCredentials, window: Window, when_over: Reason) {
-        let version = NEXT_VERSION.fetch_add(1, Ordering::Relaxed);
-        let session = Session { credentials: Arc::new(credentials), version };
-        let absent = NoSession { reason: when_over, message: None, refusal: None };
-        self.published.store(Arc::new(Published { session: Some((session, window)), absent }));
-    }
-
-    /// Keeps the session there is, and says why there is none once it has ended.
-    pub(super) fn explain(&self, absent: NoSession) {
-        let session = self.published.load().session.clone();
-        self.published.store(Arc::new(Published { session, absent }));
-    }
-
-    /// The published credentials, whether or not they still may sign.
-    pub(super) fn credentials(&self) -> Option<Arc<SessionCredentials>> {
-        self.published.load().session.as_ref().map(|(session, _)| Arc::clone(&session.credentials))
-    }
-
-    fn read(&self, clock: &dyn Clock) -> Result<Session, NoSession> {
-        let published = self.published.load();
-        match &published.session {
-            Some((session, window)) if window.is_open(clock.now(), clock.wall()) => Ok(session.clone()),
-            _ => Err(published.absent.clone()),
-        }
-    }
-}
-
-/// A signer's place in the store, looked up once.
-#[derive(Clone)]
-pub struct SignerHandle(Place);
-
-#[derive(Clone)]
-enum Place {
-    Anonymous,
-    Slot(Arc<Slot>, Arc<dyn Clock>),
-    Unknown,
-}
-
-impl SignerHandle {
-    /// As `Store::session`.
-    ///
-    /// # Errors
-    /// As `Store::session`.
-    pub fn session(&self) -> Result<Option<Session>, NoSession> {
-        match &self.0 {
-            Place::Anonymous => Ok(None),
-            Place::Slot(slot, clock) => slot.read(&**clock).map(Some),
-            Place::Unknown => Err(NoSession {
-                reason: Reason::AssumeRoleFailed,
-                message: Some("this role is not among those that the agent keeps sessions of".into()),
-                refusal: None,
-            }),
-        }
-    }
-}
-
-impl fmt::Debug for SignerHandle {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SignerHandle").finish_non_exhaustive()
-    }
 }
 
 impl Store {
@@ -159,22 +47,13 @@ impl Store {
         recorder: Arc<Recorder>,
     ) -> (Arc<Self>, mpsc::UnboundedReceiver<Signer>) {
         let (announcements, announced) = mpsc::unbounded_channel();
-        let mut by_session = HashMap::new();
-        let mut slots = Vec::new();
-        for role in roles {
-            // Two entries that send the same to STS are one session, whatever the plan made of them.
-            by_session.entry(Arc::clone(&role.session)).or_insert_with(|| {
-                let slot = Slot::new();
-                slots.push(RoleSlot { role: role.clone(), slot: Arc::clone(&slot) });
-                slot
-            });
-        }
-        let nothing_to_ask = slots.is_empty() && !hub_in_use;
+        let in_use = RolesInUse::following(&RolesInUse::default(), roles, hub_in_use, &recorder);
+        let nothing_to_ask = !in_use.needs_hub();
         let store = Self {
-            roles: slots,
-            by_session,
+            in_use: Arc::new(ArcSwap::from_pointee(in_use)),
+            changing: Mutex::new(()),
+            changed: Notify::new(),
             hub: Slot::new(),
-            hub_in_use,
             sessions,
             clock,
             wait,
@@ -205,38 +84,48 @@ impl Store {
     /// The place of a signer, for reading it again and again.
     #[must_use]
     pub fn handle(&self, signer: &Signer) -> SignerHandle {
-        let slot = match signer {
-            Signer::Anonymous => return SignerHandle(Place::Anonymous),
-            Signer::Hub => Some(&self.hub),
-            Signer::Role(session) => self.by_session.get(session),
-        };
-        SignerHandle(
-            slot.map_or(Place::Unknown, |slot| Place::Slot(Arc::clone(slot), Arc::clone(&self.clock))),
-        )
+        match signer {
+            Signer::Anonymous => SignerHandle::anonymous(),
+            Signer::Hub => SignerHandle::of(&self.hub, &self.clock),
+            Signer::Role(session) => match self.in_use.load().role(session) {
+                Some(role) => SignerHandle::of(&role.slot, &self.clock),
+                None => SignerHandle::later(session, &self.in_use, &self.clock),
+            },
+        }
     }
 
     /// Takes on another set of roles, after a reload or a change of members. New ones are asked for soon, spread and
-    /// at most ten at once; those that are no longer in use are forgotten with their session; those that send the same
-    /// to STS as before keep session, handle and refresh, under the spokes given now. Every signer that becomes known
-    /// is announced on the channel that `new` gave; a role that was forgotten and comes back is announced again.
+    /// at most ten at once. Those that are no longer in use are forgotten: their session is let go and zeroed, its
+    /// series disappear, and what STS is just being asked for them is dropped unseen. Those that send the same to STS
+    /// as before keep session, handle and refresh, under the spokes given now.
+    ///
+    /// Every signer that becomes known is announced on the channel that `new` gave; a role that was forgotten and
+    /// comes back is another one and announced again. The recorder must know the spokes already, or what is known of a
+    /// session shows for a new spoke only from the next refresh on.
     pub fn reconcile(&self, roles: &[RoleInUse], hub_in_use: bool) {
-        // The body follows; until then the roles of the start stay.
-        tracing::debug!(roles = roles.len(), hub_in_use, "another set of roles");
+        let _one_at_a_time = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let following = RolesInUse::following(&self.in_use.load(), roles, hub_in_use, &self.recorder);
+        self.in_use.store(Arc::new(following));
+        self.changed.notify_one();
+        // What was waited for may be among what went.
+        self.look_whether_all_are_asked();
     }
 
     /// True when the signer was announced: it has a session, or was refused one at least once. The anonymous one is
-    /// always known. Set before the announcement is sent, so whoever looks here after beginning to listen misses none.
+    /// always known. Set before the announcement is sent: whoever listens first and looks here then misses none.
     #[must_use]
     pub fn is_known(&self, signer: &Signer) -> bool {
-        let slot = match signer {
-            Signer::Anonymous => return true,
-            Signer::Hub => Some(&self.hub),
-            Signer::Role(session) => self.by_session.get(session),
-        };
-        slot.is_some_and(|slot| slot.announced.load(Ordering::Acquire))
+        match signer {
+            Signer::Anonymous => true,
+            Signer::Hub => self.hub.is_announced(),
+            Signer::Role(session) => {
+                self.in_use.load().role(session).is_some_and(|role| role.slot.is_announced())
+            }
+        }
     }
 
-    /// Becomes true when every signer was asked for once, whatever came of it.
+    /// Becomes true when every signer was asked for once, whatever came of it, and stays so: roles that come later
+    /// are waited for by their own targets only.
     #[must_use]
     pub fn all_asked(&self) -> watch::Receiver<bool> {
         self.all_asked.subscribe()
@@ -265,26 +154,37 @@ impl Store {
             || self.identity.load().as_ref().is_some_and(|identity| identity.is_role_session())
     }
 
+    /// The roles in use now.
+    pub(super) fn in_use(&self) -> Arc<RolesInUse> {
+        self.in_use.load_full()
+    }
+
     /// Tells the waiting targets of a role that they may begin; only the first call for a role does.
-    pub(super) fn announce_role(&self, role: &RoleSlot) {
-        self.announce(&role.slot, || Signer::Role(Arc::clone(&role.role.session)));
+    pub(super) fn announce_role(&self, role: &Role) {
+        self.announce(&role.slot, || Signer::Role(Arc::clone(&role.session)));
     }
 
     /// The same for those that sign as the hub.
     pub(super) fn announce_hub(&self) {
-        if self.hub_in_use {
+        if self.in_use.load().hub {
             self.announce(&self.hub, || Signer::Hub);
         }
     }
 
     fn announce(&self, slot: &Slot, signer: impl FnOnce() -> Signer) {
-        if slot.announced.swap(true, Ordering::AcqRel) {
-            return;
+        if slot.announce_once() {
+            // Nobody listens any more while the agent drains.
+            drop(self.announcements.send(signer()));
+            self.look_whether_all_are_asked();
         }
-        // Nobody listens any more while the agent drains.
-        drop(self.announcements.send(signer()));
-        let asked = |slot: &Slot| slot.announced.load(Ordering::Acquire);
-        if self.roles.iter().all(|role| asked(&role.slot)) && (!self.hub_in_use || asked(&self.hub)) {
+    }
+
+    fn look_whether_all_are_asked(&self) {
+        let in_use = self.in_use.load();
+        if !*self.all_asked.borrow()
+            && in_use.all().all(|role| role.slot.is_announced())
+            && (!in_use.hub || self.hub.is_announced())
+        {
             self.all_asked.send_replace(true);
         }
     }
@@ -292,6 +192,6 @@ impl Store {
 
 impl fmt::Debug for Store {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Store").field("roles", &self.roles.len()).finish_non_exhaustive()
+        f.debug_struct("Store").field("roles", &self.in_use.load().count()).finish_non_exhaustive()
     }
 }

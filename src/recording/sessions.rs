@@ -42,7 +42,7 @@ impl Recorder {
         let families = &self.shared.families;
         families.assume_role_duration.with_label_values::<&str>(&[]).observe(took.as_secs_f64());
         self.for_spokes(role, |name, spoke| {
-            spoke.recorder.set_assume_role(result);
+            spoke.recorder.set_assume_role(Some(result));
             families.assume_role.with_label_values(&[name.as_str(), result.as_str()]).inc();
         });
     }
@@ -63,9 +63,32 @@ impl Recorder {
         });
     }
 
-    fn for_spokes(&self, role: &RoleInUse, mut each: impl FnMut(&Name, &Spoke)) {
+    /// Shows for more spokes what is known of a session that they begin to use.
+    pub fn credentials_known(
+        &self,
+        spokes: &[Name],
+        state: &CredentialsState,
+        last: Option<AssumeRoleResult>,
+    ) {
+        self.for_names(spokes, |_, spoke| {
+            spoke.recorder.set_credentials(|shown| shown.clone_from(state));
+            spoke.recorder.set_assume_role(last);
+        });
+    }
+
+    /// Forgets the session of spokes that have none any more: its expiry and the last refusal. What was counted
+    /// stays while the spoke does.
+    pub fn credentials_forgotten(&self, spokes: &[Name]) {
+        self.credentials_known(spokes, &CredentialsState::default(), None);
+    }
+
+    fn for_spokes(&self, role: &RoleInUse, each: impl FnMut(&Name, &Spoke)) {
+        self.for_names(&role.spokes, each);
+    }
+
+    fn for_names(&self, names: &[Name], mut each: impl FnMut(&Name, &Spoke)) {
         let members = self.shared.members();
-        for name in &role.spokes {
+        for name in names {
             if let Some(spoke) = members.spokes.get(name) {
                 each(name, spoke);
             }

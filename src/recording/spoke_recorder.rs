@@ -51,8 +51,8 @@ impl SpokeRecorder {
     }
 
     /// Keeps how `AssumeRole` ended.
-    pub(super) fn set_assume_role(&self, result: AssumeRoleResult) {
-        *locked(&self.last_assume_role) = Some(result);
+    pub(super) fn set_assume_role(&self, result: Option<AssumeRoleResult>) {
+        *locked(&self.last_assume_role) = result;
     }
 
     /// How the last `AssumeRole` ended.
