@@ -1,18 +1,28 @@
 //! The store and its task under a paused clock, and the SDK over a transport of a few lines.
 
+mod reconciling;
 mod refreshing;
 mod speaking;
 
+use crate::credentials::{NoSession, Store};
 use crate::domain::credentials::{CallerIdentity, RoleInUse, RoleSession, SessionCredentials};
+use crate::domain::identity::Signer;
 use crate::domain::moment::Moment;
+use crate::domain::name::Name;
+use crate::domain::outcome::Reason;
 use crate::domain::secret::Secret;
+use crate::domain::target::SpokeInfo;
+use crate::recording::{Recorder, Settings};
 use crate::seams::{
-    Clock as _, SessionFailure, SessionFailureKind, Sessions, SystemClock, TokioWait, Wait as _,
+    Clock as _, SessionFailure, SessionFailureKind, Sessions, SystemClock, TokioWait, Wait as _, spawn,
 };
 use futures_util::future::BoxFuture;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, UNIX_EPOCH};
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
 pub(super) const HOUR: Duration = Duration::from_secs(3600);
 
@@ -46,8 +56,17 @@ struct State {
     identity_arn: String,
     calls: Vec<Call>,
     identity_calls: Vec<String>,
-    in_flight: HashMap<String, usize>,
+    in_flight: HashMap<Arc<RoleSession>, usize>,
     most_in_flight: usize,
+}
+
+/// A call on its way, until it is answered or dropped.
+struct InFlight<'a>(&'a FakeSts, Arc<RoleSession>);
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        self.0.state(|state| state.in_flight.remove(&self.1));
+    }
 }
 
 impl FakeSts {
@@ -93,6 +112,10 @@ impl FakeSts {
 
     pub(super) fn identity_calls(&self) -> Vec<String> {
         self.state(|state| state.identity_calls.clone())
+    }
+
+    pub(super) fn in_flight(&self) -> usize {
+        self.state(|state| state.in_flight.values().sum())
     }
 
     pub(super) fn most_in_flight(&self) -> usize {
@@ -143,23 +166,23 @@ impl Sessions for FakeSts {
             let arn = role.role_arn.to_string();
             let (answer, latency) = self.state(|state| {
                 state.calls.push(Call { at: self.clock.now(), role: arn.clone(), duration });
-                let own = state.in_flight.entry(arn.clone()).or_default();
+                let own = state.in_flight.entry(Arc::clone(&role)).or_default();
                 *own += 1;
                 assert_eq!(*own, 1, "two calls at once for {arn}");
                 state.most_in_flight = state.most_in_flight.max(state.in_flight.values().sum());
                 (state.answers.get(&arn).copied().unwrap_or(Answer::Session(None)), state.latency)
             });
+            let session = Arc::clone(&role);
+            let in_flight = InFlight(self, role);
             if matches!(answer, Answer::Silence) {
-                // Given up by the caller: the place is free again then.
-                self.state(|state| state.in_flight.remove(&arn));
                 std::future::pending::<()>().await;
             }
             self.pass(latency).await;
-            self.state(|state| state.in_flight.remove(&arn));
+            drop(in_flight);
             match answer {
                 Answer::Refusal(kind) => Err(failure(kind)),
                 Answer::Session(life) => Ok(SessionCredentials {
-                    access_key_id: arn,
+                    access_key_id: key_of(&session),
                     secret_access_key: Secret::new("secret"),
                     session_token: Some(Secret::new("token")),
                     expires_at: Some(self.clock.wall() + life.unwrap_or(duration)),
@@ -168,6 +191,91 @@ impl Sessions for FakeSts {
             }
         })
     }
+}
+
+/// A store that runs against the fake STS.
+pub(super) struct Running {
+    pub(super) store: Arc<Store>,
+    pub(super) sts: Arc<FakeSts>,
+    pub(super) recorder: Arc<Recorder>,
+    pub(super) clock: SystemClock,
+    pub(super) announced: UnboundedReceiver<Signer>,
+    pub(super) shutdown: CancellationToken,
+    pub(super) task: JoinHandle<()>,
+}
+
+/// Starts a store; `prepare` tells the fake STS what to do first.
+pub(super) fn start(roles: &[RoleInUse], hub_in_use: bool, prepare: impl FnOnce(&FakeSts)) -> Running {
+    let clock = clock();
+    let sts = FakeSts::new(clock);
+    prepare(&sts);
+    let recorder = Arc::new(Recorder::new(&Settings { buckets: vec![1.0] }));
+    recorder.set_spokes(&infos(roles));
+    let (store, announced) = Store::new(
+        roles,
+        hub_in_use,
+        Arc::clone(&sts) as Arc<dyn Sessions>,
+        Arc::new(clock),
+        Arc::new(TokioWait::new(clock)),
+        Arc::clone(&recorder),
+    );
+    let shutdown = CancellationToken::new();
+    let task = spawn("refresher", Arc::clone(&store).run(shutdown.clone()));
+    Running { store, sts, recorder, clock, announced, shutdown, task }
+}
+
+impl Running {
+    pub(super) async fn pass(&self, time: Duration) {
+        TokioWait::new(self.clock).until(self.clock.now() + time).await;
+    }
+
+    pub(super) fn key(&self, role: &RoleInUse) -> Result<String, NoSession> {
+        let session = self.store.session(&Signer::Role(Arc::clone(&role.session)))?;
+        Ok(session.unwrap().credentials.access_key_id.clone())
+    }
+
+    /// Takes on other roles as the agent does: their spokes first.
+    pub(super) fn reconcile(&self, roles: &[RoleInUse], hub_in_use: bool) {
+        self.recorder.set_spokes(&infos(roles));
+        self.store.reconcile(roles, hub_in_use);
+    }
+
+    /// The spokes for which a session's end is shown.
+    pub(super) fn shown(&self) -> Vec<String> {
+        let text = String::from_utf8(self.recorder.encode_text()).unwrap();
+        let name = |line: &str| {
+            let rest = line.strip_prefix("spokeprobe_credentials_expiry_timestamp_seconds{spoke=\"")?;
+            rest.split_once('"').map(|(name, _)| name.to_owned())
+        };
+        text.lines().filter_map(name).collect()
+    }
+
+    pub(super) fn reason(&self, role: &RoleInUse) -> Reason {
+        self.key(role).unwrap_err().reason
+    }
+}
+
+pub(super) fn secs(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+/// What the fake STS gives as the key of an identity.
+pub(super) fn key_of(session: &RoleSession) -> String {
+    match &*session.session_name {
+        "spokeprobe" => session.role_arn.to_string(),
+        name => format!("{}/{name}", session.role_arn),
+    }
+}
+
+fn infos(roles: &[RoleInUse]) -> Vec<SpokeInfo> {
+    let info = |role: &RoleInUse, name: &Name| SpokeInfo {
+        name: name.clone(),
+        account: role.session.role_arn.account().clone(),
+        region: "eu-west-1".parse().unwrap(),
+        role: role.session.role_arn.clone(),
+        labels: Default::default(),
+    };
+    roles.iter().flat_map(|role| role.spokes.iter().map(move |name| info(role, name))).collect()
 }
 
 pub(super) fn role(number: usize, duration: Duration) -> RoleInUse {

@@ -1,62 +1,8 @@
 //! One task, many roles, no real time.
 
 use super::*;
-use crate::credentials::{NoSession, Store};
-use crate::domain::identity::Signer;
-use crate::domain::outcome::Reason;
-use crate::recording::{Recorder, Settings};
-use crate::seams::spawn;
 use SessionFailureKind as Kind;
 use std::collections::HashSet;
-use tokio::sync::mpsc::UnboundedReceiver;
-use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
-
-struct Running {
-    store: Arc<Store>,
-    sts: Arc<FakeSts>,
-    clock: SystemClock,
-    announced: UnboundedReceiver<Signer>,
-    shutdown: CancellationToken,
-    task: JoinHandle<()>,
-}
-
-/// Starts a store; `prepare` tells the fake STS what to do first.
-fn start(roles: &[RoleInUse], hub_in_use: bool, prepare: impl FnOnce(&FakeSts)) -> Running {
-    let clock = clock();
-    let sts = FakeSts::new(clock);
-    prepare(&sts);
-    let (store, announced) = Store::new(
-        roles,
-        hub_in_use,
-        Arc::clone(&sts) as Arc<dyn Sessions>,
-        Arc::new(clock),
-        Arc::new(TokioWait::new(clock)),
-        Arc::new(Recorder::new(&Settings { buckets: vec![1.0] })),
-    );
-    let shutdown = CancellationToken::new();
-    let task = spawn("refresher", Arc::clone(&store).run(shutdown.clone()));
-    Running { store, sts, clock, announced, shutdown, task }
-}
-
-impl Running {
-    async fn pass(&self, time: Duration) {
-        TokioWait::new(self.clock).until(self.clock.now() + time).await;
-    }
-
-    fn key(&self, role: &RoleInUse) -> Result<String, NoSession> {
-        let session = self.store.session(&Signer::Role(Arc::clone(&role.session)))?;
-        Ok(session.unwrap().credentials.access_key_id.clone())
-    }
-
-    fn reason(&self, role: &RoleInUse) -> Reason {
-        self.key(role).unwrap_err().reason
-    }
-}
-
-fn secs(seconds: u64) -> Duration {
-    Duration::from_secs(seconds)
-}
 
 #[tokio::test(start_paused = true)]
 async fn sessions_are_renewed_before_they_end_for_a_day() {
