@@ -47,7 +47,9 @@ impl RolesInUse {
         let mut wanted: HashMap<&Arc<RoleSession>, Vec<Name>> = HashMap::new();
         for role in roles {
             let spokes = wanted.entry(&role.session).or_default();
-            spokes.extend(role.spokes.iter().filter(|name| !spokes.contains(name)).cloned().collect::<Vec<_>>());
+            spokes.extend(
+                role.spokes.iter().filter(|name| !spokes.contains(name)).cloned().collect::<Vec<_>>(),
+            );
         }
         // First what ends, then what begins: a spoke may have passed from one role to another.
         for (session, role) in &before.roles {

@@ -328,7 +328,8 @@ fn take_role(
     standing.ended(recorder, counted(failure.kind), took);
     let meant = explain_failure(&failure, role.session.external_id.is_some());
     let (cause, meaning) = (meant.cause.as_str(), meant.meaning);
-    standing.refused(recorder, Refusal::new(failure.code.as_deref(), &failure.message, (cause, meaning), wall));
+    standing
+        .refused(recorder, Refusal::new(failure.code.as_deref(), &failure.message, (cause, meaning), wall));
     role.slot.explain(NoSession {
         reason: state.lifecycle.reason_without_session(),
         message: Some(failure.message.clone()),

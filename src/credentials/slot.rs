@@ -53,10 +53,7 @@ static NEXT_VERSION: AtomicU64 = AtomicU64::new(1);
 impl Slot {
     pub(super) fn new() -> Arc<Self> {
         let published = Published { session: None, absent: never_asked() };
-        Arc::new(Self {
-            published: ArcSwap::from_pointee(published),
-            announced: AtomicBool::new(false),
-        })
+        Arc::new(Self { published: ArcSwap::from_pointee(published), announced: AtomicBool::new(false) })
     }
 
     /// Publishes a new session. `when_over` is the reason to give if it ends before the next one is there.

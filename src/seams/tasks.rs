@@ -88,7 +88,10 @@ mod tests {
 
     /// Runs a task that panics `panics` times, each time `after` from its beginning; the seconds at which it began,
     /// and how many panics were counted.
-    async fn begun_at(panics: usize, after: impl Fn(usize) -> u64 + Send + Sync + 'static) -> (Vec<u64>, usize) {
+    async fn begun_at(
+        panics: usize,
+        after: impl Fn(usize) -> u64 + Send + Sync + 'static,
+    ) -> (Vec<u64>, usize) {
         let (starts, counted) = (Arc::new(Mutex::new(Vec::new())), Arc::new(AtomicUsize::new(0)));
         let origin = Instant::now();
         let after = Arc::new(after);
@@ -96,7 +99,9 @@ mod tests {
             "panics",
             {
                 let counted = Arc::clone(&counted);
-                Arc::new(move || { counted.fetch_add(1, Ordering::Relaxed); })
+                Arc::new(move || {
+                    counted.fetch_add(1, Ordering::Relaxed);
+                })
             },
             {
                 let starts = Arc::clone(&starts);

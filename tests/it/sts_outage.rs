@@ -86,6 +86,53 @@ async fn sts_throttles_across_the_end_of_a_session() {
     an_outage(|world, down| world.sts.throttled = down, "throttled").await;
 }
 
+/// What a scrape says of the probe of payments: due, ok, unsent for want of a session, missed, and whether it is up.
+fn books(stage: &Stage) -> [f64; 5] {
+    let target = [("spoke", "payments"), ("probe", "hello")];
+    let ended = |reason| {
+        let labels = [target[0], target[1], ("reason", reason)];
+        stage.metric("spokeprobe_requests_total", &labels).unwrap_or(0.0)
+    };
+    [
+        stage.metric("spokeprobe_due_attempts_total", &target).unwrap(),
+        ended("none"),
+        ended("assume_role_failed"),
+        stage.metric("spokeprobe_missed_attempts_total", &target).unwrap(),
+        stage.metric("spokeprobe_up", &target).unwrap(),
+    ]
+}
+
+#[tokio::test(start_paused = true)]
+async fn sts_is_down_for_two_lifetimes_of_a_session() {
+    let stage = Stage::start(world(), &plan());
+    stage.after_seconds(600).await;
+    let before = books(&stage);
+    let [due, ok, unsent, missed, up] = before;
+    assert!((58.0..=60.0).contains(&due), "{before:?}");
+    assert_eq!([ok, unsent, missed, up], [due, 0.0, 0.0, 1.0], "before");
+
+    stage.hub.change(|world| world.sts.fault = Some(Fault::Wire(WireFault::Close)));
+    stage.after_seconds(2_400).await;
+    let down = books(&stage);
+    assert_eq!(down[0] - due, 240.0, "what is due is due: {down:?}");
+    assert_eq!(down[0], down[1] + down[2], "and each is accounted for: {down:?}");
+    assert_eq!(down[3..], [0.0, 0.0], "nobody waited");
+    // Asked first within seconds and for 20 minutes, so the session ended 20 minutes after at the most.
+    assert!((120.0..=240.0).contains(&down[2]), "{down:?}");
+    let asked = stage.seen.assume_role_calls().len();
+
+    stage.hub.change(|world| world.sts.fault = None);
+    stage.after_seconds(600).await;
+    let after = books(&stage);
+    assert_eq!(after[0] - down[0], 60.0);
+    assert_eq!(after[0], after[1] + after[2]);
+    assert!(after[2] - down[2] <= 8.0, "a minute and a fifth at most until it is asked again: {after:?}");
+    assert_eq!(after[3..], [0.0, 1.0]);
+    let asked_after = stage.seen.assume_role_calls().len() - asked;
+    assert!(asked_after <= 4, "each role once, one of them once more at half of its life: {asked_after}");
+    stage.end().await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn the_hub_loses_its_own_credentials() {
     let mut world = world();

@@ -276,8 +276,12 @@ async fn come_and_go(steps: &[(u64, bool, u64)], latency_ms: u64, refused: u64) 
     let mut comings: BTreeMap<usize, usize> = BTreeMap::new();
     let mut before = 0;
     for (set, hub, pause_ms) in steps {
-        let roles: Vec<_> =
-            everyone.iter().enumerate().filter(|(n, _)| among(*set, *n)).map(|(_, role)| role.clone()).collect();
+        let roles: Vec<_> = everyone
+            .iter()
+            .enumerate()
+            .filter(|(n, _)| among(*set, *n))
+            .map(|(_, role)| role.clone())
+            .collect();
         for n in (0..IDENTITIES).filter(|n| among(*set & !before, *n)) {
             *comings.entry(n).or_default() += 1;
         }
