@@ -159,6 +159,7 @@ fn serve(recorder: Arc<Recorder>) -> SocketAddr {
             tell.send(listener.address()).expect("the other thread waits");
             let state = web::State {
                 stop_loads: Arc::new(|| 0),
+                reload: None,
                 explain: spokeprobe::app::explanation,
                 recorder,
                 readiness: web::Readiness::new(),

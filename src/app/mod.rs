@@ -220,6 +220,7 @@ impl App {
                 let switch = keeper.switch();
                 Arc::new(move || switch.stop_all("the stop request over HTTP").len())
             },
+            reload: None,
             explain: explanation,
         };
         let server =

@@ -1,7 +1,7 @@
 //! The agent's own HTTP server: metrics, health, status.
 //!
-//! It reads from `recording` and `Readiness`; the one thing it does is to stop loads, by a function that it is
-//! given. Nothing it serves makes the agent send anything.
+//! It reads from `recording` and `Readiness`; all it does is to stop loads and to have the configuration read again,
+//! by functions that it is given. Nothing it serves makes the agent send anything to whom a caller names.
 //! `server` holds the limits on who may connect and how long, `access` says who may read what, `routes`
 //! joins the answers made by `status` (JSON) and `page` (HTML, with the style and the script it needs inside),
 //! `compression` packs them for who wants that.
@@ -15,6 +15,7 @@ mod compression;
 mod explanation;
 mod page;
 mod readiness;
+mod reload;
 mod response_deadline;
 mod routes;
 mod server;
@@ -22,6 +23,7 @@ mod status;
 
 pub use explanation::{Advice, Explanation};
 pub use readiness::Readiness;
+pub use reload::{Reload, ReloadRefused};
 pub use server::{BindError, Listener, bind, serve};
 pub use status::{
     AddressView, AgentView, AttemptsView, CadenceView, CertificateView, CountsView, CredentialsView,
@@ -70,6 +72,8 @@ pub struct State {
     pub started_at: SystemTime,
     /// Stops all runs of load, and tells how many there were.
     pub stop_loads: Arc<dyn Fn() -> usize + Send + Sync>,
+    /// Reads the configuration again; nothing where there is none to read, as in a demo.
+    pub reload: Option<Reload>,
     /// What there is to say about a reason, for the pages of spokes.
     pub explain: fn(Reason) -> Explanation,
 }

@@ -2,7 +2,7 @@
 
 use crate::web::access::{self, Access};
 use crate::web::compression::Coding;
-use crate::web::{State, StatusAccess, page, status};
+use crate::web::{State, StatusAccess, page, reload, status};
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract;
@@ -43,6 +43,7 @@ pub(super) fn router(state: State, listen: SocketAddr, status: StatusAccess) -> 
         .route("/api/v1/status", get(status_json))
         .route("/-/healthy", get(healthy))
         .route("/-/ready", get(ready))
+        .route("/-/reload", post(reload_configuration).route_layer(from_fn(access::command)))
         .route("/-/loads/stop", post(stop_loads).route_layer(from_fn(access::command)))
         .fallback(|| async { (StatusCode::NOT_FOUND, "not found\n") })
         .method_not_allowed_fallback(|| async { (StatusCode::METHOD_NOT_ALLOWED, "method not allowed\n") })
@@ -69,6 +70,11 @@ async fn stop_loads(extract::State(served): extract::State<Served>) -> String {
     let stopped = (served.state.stop_loads)();
     tracing::warn!(stopped, "loads are stopped, asked for over HTTP");
     format!("stopped {stopped} {}\n", if stopped == 1 { "load" } else { "loads" })
+}
+
+/// Reads the configuration again, and says what came of it.
+async fn reload_configuration(extract::State(served): extract::State<Served>) -> Response {
+    reload::answer(served.state.reload.as_ref()).await
 }
 
 async fn metrics(extract::State(served): extract::State<Served>, coding: Coding) -> Response {

@@ -165,6 +165,7 @@ impl<'a> Shown<'a> {
         let clock = stage.clock;
         let state = web::State {
             stop_loads: Arc::new(|| 0),
+            reload: None,
             recorder: Arc::<Recorder>::clone(&stage.recorder),
             readiness: web::Readiness::new(),
             now: Arc::new(move || clock.wall()),
