@@ -1,24 +1,16 @@
-//! What a plan asks of others: requests, sessions, series, money.
+//! What a plan asks of others: requests, sessions, series; `cost` says what that costs.
 
 use crate::domain::account::AccountId;
 use crate::domain::target::Target;
 use crate::endpoint;
+use crate::plan::cost::{self, MonthlyCost};
 use crate::plan::isolation::{self, IsolationEstimate};
 use crate::plan::targets::rates_by_account;
-use crate::plan::{Plan, arrivals};
+use crate::plan::{Plan, account_quota};
 use crate::recording::Recorded;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// A month of 30 days, as prices are usually compared.
-const SECONDS_PER_MONTH: f64 = 2_592_000.0;
-const DAYS_PER_MONTH: f64 = 30.0;
-/// What a small signed request and its answer weigh on the wire, both directions, TLS included.
-const BYTES_PER_REQUEST: f64 = 10_000.0;
-/// PrivateLink data processing, US list price per GB of the first petabyte.
-const USD_PER_GB: f64 = 0.01;
-/// REST API calls, US list prices: up to how many calls a month, at how much per million.
-const CALL_TIERS: [(f64, f64); 4] = [(333e6, 3.50), (1_000e6, 2.80), (20_000e6, 2.38), (f64::INFINITY, 1.51)];
 /// Different results that one target shows at worst.
 const WORST_RESULTS: usize = 8;
 /// From a role's session STS gives an hour at most (IAM user guide, "Role chaining").
@@ -31,6 +23,15 @@ pub struct SeriesCount {
     pub expected: usize,
     /// With eight results per target.
     pub worst: usize,
+}
+
+/// What is asked of accounts beside what they may be asked.
+#[derive(Debug, Clone, PartialEq)]
+pub struct QuotaUse {
+    /// The default quota of an account in the region, in requests a second. AWS may have given an account another.
+    pub requests_per_second: f64,
+    /// By account, of its own quota.
+    pub share_by_account: BTreeMap<AccountId, f64>,
 }
 
 /// What a plan asks of others, when all is as expected. Runs of load are in the money, where they are scheduled,
@@ -47,25 +48,13 @@ pub struct Estimate {
     pub time_series: SeriesCount,
     /// AssumeRole calls in an hour.
     pub sts_calls_per_hour: f64,
-    /// US dollars in 30 days, by US list prices; the endpoint's hourly price is there anyway and left out.
+    /// What is steadily asked of each account, as a share of what API Gateway lets through for it in the region, from 0
+    /// to 1 and above.
+    pub quota: QuotaUse,
+    /// Samples that scrapes of the expected series make in 30 days, at `cost::SCRAPE_INTERVAL`.
+    pub samples_per_month: f64,
+    /// Money in 30 days.
     pub monthly_cost: MonthlyCost,
-}
-
-/// US dollars in 30 days.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct MonthlyCost {
-    /// Calls of REST APIs.
-    pub api_calls_usd: f64,
-    /// Data through the endpoint.
-    pub data_usd: f64,
-}
-
-impl MonthlyCost {
-    /// All together.
-    #[must_use]
-    pub fn total_usd(&self) -> f64 {
-        self.api_calls_usd + self.data_usd
-    }
 }
 
 /// Estimates a plan.
@@ -81,24 +70,20 @@ pub fn estimate(plan: &Plan) -> Estimate {
     }
     let of_isolation = isolation.as_ref().map_or(0.0, |isolation| isolation.requests_per_second);
     let total = of_isolation + per_second(&mut plan.targets.iter().map(AsRef::as_ref));
-    // Refused calls are not charged (AWS support answers; the price list is silent), so guards are free, and
-    // isolation is while its doors are closed.
-    let charged = per_second(
-        &mut plan.targets.iter().map(AsRef::as_ref).filter(|target| !target.expectation.is_guard()),
-    );
-    // A run by command is for who gives it to know.
-    let scheduled = plan.loads.iter().filter(|run| run.at.is_some());
-    let by_schedule: f64 = scheduled.map(|run| arrivals(run)).sum::<f64>() * DAYS_PER_MONTH;
+    let time_series = time_series(plan);
+    let quota = account_quota(&plan.settings.endpoint.region);
     Estimate {
         requests_per_second: total,
+        quota: QuotaUse {
+            requests_per_second: quota,
+            share_by_account: by_account.iter().map(|(id, rate)| (id.clone(), rate / quota)).collect(),
+        },
         requests_per_second_by_account: by_account,
         isolation,
-        time_series: time_series(plan),
+        time_series,
+        samples_per_month: cost::samples_per_month(time_series.expected),
         sts_calls_per_hour: sts_calls_per_hour(plan),
-        monthly_cost: MonthlyCost {
-            api_calls_usd: price_of_calls(charged * SECONDS_PER_MONTH + by_schedule),
-            data_usd: (total * SECONDS_PER_MONTH + by_schedule) * BYTES_PER_REQUEST / 1e9 * USD_PER_GB,
-        },
+        monthly_cost: cost::monthly_cost(plan, total),
     }
 }
 
@@ -130,37 +115,4 @@ fn sts_calls_per_hour(plan: &Plan) -> f64 {
         3_600.0 / (life.as_secs_f64() / 2.0)
     });
     calls.sum()
-}
-
-/// The tiers count the calls of all accounts of an organisation together.
-fn price_of_calls(calls: f64) -> f64 {
-    let mut from = 0.0;
-    let mut price = 0.0;
-    for (to, usd_per_million) in CALL_TIERS {
-        price += (calls.min(to) - from).max(0.0) / 1e6 * usd_per_million;
-        from = to;
-    }
-    price
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_price_follows_the_tiers() {
-        let close = |calls: f64, usd: f64| {
-            assert!(
-                (price_of_calls(calls) - usd).abs() < 1e-6 * usd.max(1.0),
-                "{calls}: {}",
-                price_of_calls(calls)
-            );
-        };
-        close(0.0, 0.0);
-        // One target every 30 s.
-        close(86_400.0, 0.3024);
-        close(333e6, 1_165.5);
-        close(1_000e6, 1_165.5 + 667.0 * 2.80);
-        close(21_000e6, 1_165.5 + 667.0 * 2.80 + 19_000.0 * 2.38 + 1_000.0 * 1.51);
-    }
 }

@@ -1,8 +1,9 @@
 //! From the configuration to what runs: targets, roles, limits, warnings. Pure.
 //!
-//! `targets` resolves probes, `loads` the runs of load, `warnings` says what is probably not meant, `estimate` what it will cost,
+//! `targets` resolves probes, `loads` the runs of load, `warnings` says what is probably not meant, `estimate` what it asks of others, `cost` for how much,
 //! `report` shows all of it as text and JSON. `app` runs the result.
 
+mod cost;
 mod estimate;
 mod isolation;
 mod loads;
@@ -12,7 +13,8 @@ mod targets;
 mod tests;
 mod warnings;
 
-pub use estimate::{Estimate, MonthlyCost, SeriesCount, estimate};
+pub use cost::{ENDPOINT_ZONE_USD, MonthlyCost, PRICES, SCRAPE_INTERVAL, Synthetics};
+pub use estimate::{Estimate, QuotaUse, SeriesCount, estimate};
 pub use isolation::IsolationEstimate;
 pub use loads::{
     account_quota, arrivals, load_settings, of_run as load_warnings, percent_text, steady_rates, time_text,

@@ -88,9 +88,11 @@ fn plan_prints_the_example_as_text_and_json() {
         [
             "targets",
             "requests_per_second",
+            "account_quota",
             "loads",
             "time_series",
             "time_series_worst",
+            "samples",
             "roles",
             "sts_calls_per_hour",
             "monthly_cost_usd",

@@ -12,6 +12,7 @@ mod clock_skew;
 mod config_files;
 mod conservation;
 mod doctor;
+mod documents;
 mod endpoint_watch;
 mod hostile;
 mod isolation;

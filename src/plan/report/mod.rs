@@ -1,4 +1,6 @@
-//! A plan for people and for programs: what `spokeprobe plan` prints.
+//! A plan for people and for programs: what `spokeprobe plan` prints. `text` writes it for people.
+
+mod text;
 
 use crate::config::IncludeFailure;
 use crate::config::units::{duration_text, rate_text};
@@ -7,11 +9,12 @@ use crate::domain::expectation::{Expectation, ExpectedRefusal};
 use crate::domain::region::Region;
 use crate::domain::target::{Cadence, Target};
 use crate::load;
-use crate::plan::{Estimate, Plan, Warning, account_quota, arrivals, percent_text, time_text};
+use crate::plan::{
+    ENDPOINT_ZONE_USD, Estimate, MonthlyCost, PRICES, Plan, SCRAPE_INTERVAL, Warning, account_quota,
+    arrivals, time_text,
+};
 use serde::Serialize;
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
-use std::time::Duration;
 
 /// A plan as `--json` shows it; holds no secret.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -20,6 +23,8 @@ pub struct Report {
     pub targets: Vec<TargetView>,
     /// Requests a second.
     pub requests_per_second: RatesView,
+    /// What of it is asked of each account, beside what API Gateway lets through for it.
+    pub account_quota: QuotaView,
     /// The roles tried at foreign apis, where they are.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub isolation: Option<IsolationView>,
@@ -29,11 +34,13 @@ pub struct Report {
     pub time_series: usize,
     /// The same with eight results per target.
     pub time_series_worst: usize,
+    /// Samples that scrapes of the expected series make in 30 days.
+    pub samples: SamplesView,
     /// The sessions.
     pub roles: Vec<RoleView>,
     /// AssumeRole calls in an hour.
     pub sts_calls_per_hour: f64,
-    /// US dollars in 30 days, by US list prices.
+    /// US dollars in 30 days.
     pub monthly_cost_usd: CostView,
     /// What is probably not meant.
     pub warnings: Vec<WarningView>,
@@ -79,6 +86,24 @@ pub struct RatesView {
     pub total: f64,
     /// By the account whose apis are called.
     pub by_account: BTreeMap<String, f64>,
+}
+
+/// What accounts are asked, beside what they may be asked.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct QuotaView {
+    /// The default quota of an account in the region, in requests a second; AWS may have given an account another.
+    pub requests_per_second: f64,
+    /// The share of it that is steadily asked, by account, from 0 to 1.
+    pub share_by_account: BTreeMap<String, f64>,
+}
+
+/// Samples in 30 days.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct SamplesView {
+    /// How often is scraped.
+    pub scrape_interval_seconds: f64,
+    /// Samples in 30 days.
+    pub per_month: f64,
 }
 
 /// What isolation asks of others, while all doors are closed.
@@ -131,12 +156,50 @@ pub struct RoleView {
 /// US dollars in 30 days.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct CostView {
-    /// All together.
+    /// Where and of when the prices are.
+    pub prices: &'static str,
+    /// What the probes add to the bill: calls and data.
     pub total: f64,
     /// Calls of REST APIs.
     pub api_calls: f64,
+    /// How many of them are charged; refused ones are not.
+    pub charged_calls: f64,
     /// Data through the endpoint.
     pub data: f64,
+    /// How much that is, both directions.
+    pub data_gb: f64,
+    /// What the endpoint costs itself, with or without probes.
+    pub endpoint: EndpointView,
+    /// The same probes as CloudWatch Synthetics canaries.
+    pub synthetics: SyntheticsView,
+}
+
+/// What the endpoint costs in 30 days, with or without probes.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct EndpointView {
+    /// In one zone.
+    pub per_zone: f64,
+    /// The zones that the configuration names; null when it names none.
+    pub zones: Option<usize>,
+    /// In all zones; null when the zones are not known.
+    pub total: Option<f64>,
+}
+
+/// The probes as CloudWatch Synthetics canaries, in 30 days, without the function, storage and logs of each canary.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct SyntheticsView {
+    /// US dollars with one check a canary.
+    pub one_check_a_canary: f64,
+    /// How many canaries that are.
+    pub canaries: usize,
+    /// Their runs.
+    pub runs: f64,
+    /// US dollars with up to ten checks a canary.
+    pub ten_checks_a_canary: f64,
+    /// How many canaries that are.
+    pub fewest_canaries: usize,
+    /// Targets that are probed more often than the once a minute of a canary, and are counted at that.
+    pub slowed_down: usize,
 }
 
 /// A warning.
@@ -160,7 +223,6 @@ pub struct IncludeFailureView {
 /// The report of a plan.
 #[must_use]
 pub fn report(plan: &Plan, estimate: &Estimate, failures: &[IncludeFailure], warnings: &[Warning]) -> Report {
-    let cost = &estimate.monthly_cost;
     let rates = |total: f64, by_account: &BTreeMap<AccountId, f64>| RatesView {
         total: rounded(total),
         by_account: by_account.iter().map(|(id, rate)| (id.to_string(), rounded(*rate))).collect(),
@@ -168,6 +230,15 @@ pub fn report(plan: &Plan, estimate: &Estimate, failures: &[IncludeFailure], war
     Report {
         targets: plan.targets.iter().map(|target| target_view(target)).collect(),
         requests_per_second: rates(estimate.requests_per_second, &estimate.requests_per_second_by_account),
+        account_quota: QuotaView {
+            requests_per_second: estimate.quota.requests_per_second,
+            share_by_account: estimate
+                .quota
+                .share_by_account
+                .iter()
+                .map(|(id, share)| (id.to_string(), rounded(*share)))
+                .collect(),
+        },
         isolation: estimate.isolation.as_ref().map(|isolation| IsolationView {
             pairs: isolation.pairs,
             period_seconds: isolation.period.as_secs_f64(),
@@ -180,6 +251,10 @@ pub fn report(plan: &Plan, estimate: &Estimate, failures: &[IncludeFailure], war
         loads: plan.loads.iter().map(|run| load_view(run, &plan.settings.endpoint.region)).collect(),
         time_series: estimate.time_series.expected,
         time_series_worst: estimate.time_series.worst,
+        samples: SamplesView {
+            scrape_interval_seconds: SCRAPE_INTERVAL.as_secs_f64(),
+            per_month: estimate.samples_per_month.round(),
+        },
         roles: plan
             .roles
             .iter()
@@ -191,11 +266,7 @@ pub fn report(plan: &Plan, estimate: &Estimate, failures: &[IncludeFailure], war
             })
             .collect(),
         sts_calls_per_hour: rounded(estimate.sts_calls_per_hour),
-        monthly_cost_usd: CostView {
-            total: rounded(cost.total_usd()),
-            api_calls: rounded(cost.api_calls_usd),
-            data: rounded(cost.data_usd),
-        },
+        monthly_cost_usd: cost_view(&estimate.monthly_cost),
         warnings: warnings
             .iter()
             .map(|warning| WarningView { path: warning.path.clone(), message: warning.message.clone() })
@@ -207,6 +278,34 @@ pub fn report(plan: &Plan, estimate: &Estimate, failures: &[IncludeFailure], war
                 problems: failure.problems.iter().map(ToString::to_string).collect(),
             })
             .collect(),
+    }
+}
+
+fn cost_view(cost: &MonthlyCost) -> CostView {
+    let zones = Some(cost.endpoint_zones).filter(|zones| *zones > 0);
+    let synthetics = &cost.synthetics;
+    #[expect(clippy::cast_precision_loss, reason = "zones are few")]
+    let in_all = |zones: usize| zones as f64 * ENDPOINT_ZONE_USD;
+    CostView {
+        prices: PRICES,
+        total: rounded(cost.total_usd()),
+        api_calls: rounded(cost.api_calls_usd),
+        charged_calls: cost.charged_calls.round(),
+        data: rounded(cost.data_usd),
+        data_gb: rounded(cost.data_gb),
+        endpoint: EndpointView {
+            per_zone: rounded(ENDPOINT_ZONE_USD),
+            zones,
+            total: zones.map(|zones| rounded(in_all(zones))),
+        },
+        synthetics: SyntheticsView {
+            one_check_a_canary: rounded(synthetics.usd),
+            canaries: synthetics.canaries,
+            runs: synthetics.runs.round(),
+            ten_checks_a_canary: rounded(synthetics.least_usd),
+            fewest_canaries: synthetics.fewest_canaries,
+            slowed_down: synthetics.slowed_down,
+        },
     }
 }
 
@@ -272,94 +371,4 @@ fn expectation_text(expectation: &Expectation) -> String {
     parts.extend(named.iter().filter(|(_, there)| *there).map(|(name, _)| (*name).to_owned()));
     parts.extend(expectation.within.map(|within| format!("within {}", duration_text(within))));
     parts.join(", ")
-}
-
-impl Report {
-    /// The report as a text of several lines, without colours.
-    #[must_use]
-    pub fn text(&self) -> String {
-        let mut text = String::new();
-        // Writing to a String cannot fail.
-        let mut line = |args: std::fmt::Arguments<'_>| writeln!(text, "{args}").unwrap_or_default();
-        line(format_args!("{} targets", self.targets.len()));
-        for row in table(&self.targets) {
-            line(format_args!("  {row}"));
-        }
-        line(format_args!(""));
-        line(format_args!("requests         {:.2}/s", self.requests_per_second.total));
-        for (account, rate) in &self.requests_per_second.by_account {
-            line(format_args!("  {account}   {rate:.2}/s"));
-        }
-        if let Some(isolation) = &self.isolation {
-            line(format_args!(
-                "isolation        {} pairs of a role and a foreign api, {} of the above; a round takes {}",
-                isolation.pairs,
-                slow_rate_text(isolation.requests_per_second.total),
-                duration_text(Duration::from_secs_f64(isolation.round_seconds.round())),
-            ));
-        }
-        for (nth, load) in self.loads.iter().enumerate() {
-            line(format_args!(
-                "{:<17}{}: {} up to {}, {:.0} requests in {}, {}; {} of the account's quota",
-                if nth == 0 { "loads" } else { "" },
-                load.name,
-                load.probe,
-                rate_text(load.peak_per_second),
-                load.requests,
-                duration_text(Duration::from_secs_f64(load.duration_seconds)),
-                load.at.as_ref().map_or("by command".to_owned(), |at| format!("daily at {at} UTC")),
-                percent_text(load.share_of_quota),
-            ));
-        }
-        line(format_args!(
-            "time series      {} when all is as expected, {} at worst",
-            self.time_series, self.time_series_worst
-        ));
-        line(format_args!(
-            "STS calls        {:.1}/h for {} sessions",
-            self.sts_calls_per_hour,
-            self.roles.len()
-        ));
-        line(format_args!(
-            "monthly cost     ${:.2} (calls ${:.2}, endpoint data ${:.2}; US list prices, without backends)",
-            self.monthly_cost_usd.total, self.monthly_cost_usd.api_calls, self.monthly_cost_usd.data
-        ));
-        if !self.warnings.is_empty() {
-            line(format_args!("\n{} warnings", self.warnings.len()));
-            for warning in &self.warnings {
-                line(format_args!("  {}: {}", warning.path, warning.message));
-            }
-        }
-        for failure in &self.include_failures {
-            line(format_args!("\nleft out: {}", failure.file));
-            for problem in &failure.problems {
-                line(format_args!("  {problem}"));
-            }
-        }
-        text
-    }
-}
-
-/// A few pairs a day would be 0.00 a second.
-fn slow_rate_text(per_second: f64) -> String {
-    if per_second < 0.1 { format!("{:.2}/h", per_second * 3_600.0) } else { format!("{per_second:.2}/s") }
-}
-
-/// The targets in columns.
-fn table(targets: &[TargetView]) -> Vec<String> {
-    let head = ["TARGET", "REQUEST", "AS", "CADENCE", "EXPECT"].map(str::to_owned);
-    let rows = targets.iter().map(|target| {
-        let zone = target.zone.as_ref().map(|zone| format!("@{zone}")).unwrap_or_default();
-        let name = format!("{}/{}/{}{zone}", target.spoke, target.api, target.probe);
-        let cells = [&name, &target.request, &target.identity, &target.cadence, &target.expect];
-        cells.map(Clone::clone)
-    });
-    let rows: Vec<[String; 5]> = std::iter::once(head).chain(rows).collect();
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-    let widths: [usize; 5] = std::array::from_fn(width);
-    let print = |row: &[String; 5]| {
-        let cells = row.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}"));
-        cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
-    };
-    rows.iter().map(print).collect()
 }
