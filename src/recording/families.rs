@@ -27,8 +27,32 @@ pub(super) const STS_BUCKETS: [f64; 10] = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.
 /// Bounds of `request_duration_seconds` where the configured ones are unusable; the default of the design.
 const REQUEST_BUCKETS: [f64; 12] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
 
+/// A family as people are told of it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Described {
+    /// Without the prefix.
+    pub(super) name: &'static str,
+    /// The HELP text, with a space at its beginning.
+    pub(super) help: &'static str,
+    /// `counter`, `gauge` or `histogram`.
+    pub(super) kind: &'static str,
+    /// All that a series of it may bear.
+    pub(super) labels: &'static [&'static str],
+    /// Which field of `Bounds` a histogram has, else nothing.
+    pub(super) bounds: &'static str,
+}
+
 macro_rules! families {
     ($($(#[doc = $help:literal])+ $field:ident: $kind:ty = $name:literal [$($label:literal)*] $($bounds:ident)?;)+) => {
+        /// Every metric of the agent as people are told of it, in the order of the table.
+        pub(super) const DESCRIBED: &[Described] = &[$(Described {
+            name: $name,
+            help: concat!($($help),+),
+            kind: <$kind as Family>::KIND,
+            labels: &[$($label),*],
+            bounds: stringify!($($bounds)?),
+        },)+];
+
         /// Every metric of the agent.
         #[derive(Debug)]
         pub(super) struct Families { $($(#[doc = $help])+ pub(super) $field: $kind,)+ }
@@ -66,33 +90,33 @@ families! {
     /// Seconds from due to the last byte of every attempt that was sent, timeouts included.
     duration: TargetHistogram = "request_duration_seconds" ["spoke" "api" "probe" "zone" "outcome"] request;
     /// 1 if the last attempt was as expected, 0 if not.
-    up: StateGauge = "up" [];
+    up: StateGauge = "up" ["spoke" "api" "probe" "zone"];
     /// Always 1; its labels say how the last attempt ended. Exactly one series per target.
-    last_outcome: StateGauge = "last_outcome" [];
+    last_outcome: StateGauge = "last_outcome" ["spoke" "api" "probe" "zone" "outcome" "reason" "expected"];
     /// When the last attempt ended, in seconds since the epoch.
-    last_attempt: StateGauge = "last_attempt_timestamp_seconds" [];
+    last_attempt: StateGauge = "last_attempt_timestamp_seconds" ["spoke" "api" "probe" "zone"];
     /// Mean seconds between two attempts, as configured.
-    interval: StateGauge = "probe_interval_seconds" [];
+    interval: StateGauge = "probe_interval_seconds" ["spoke" "api" "probe" "zone"];
     /// Of a guard: 1 if what must be refused was let in, 0 if it was refused, by the last evidence of any zone.
-    door_open: StateGauge = "door_open" [];
+    door_open: StateGauge = "door_open" ["spoke" "api" "probe"];
     /// Attempts made only to explain a vague refusal, by how they differ from the attempt they explain. They are in no other count.
     twins: TargetCounter = "twin_attempts_total" ["spoke" "api" "probe" "as"];
     /// 1 while many spokes fail alike for one cause: the shared endpoint, STS, or the agent itself.
-    fault: StateGauge = "fault" [];
+    fault: StateGauge = "fault" ["scope"];
     /// 1 while all probes of a spoke that want an answer fail alike.
-    spoke_fault: StateGauge = "spoke_fault" [];
+    spoke_fault: StateGauge = "spoke_fault" ["spoke"];
     /// Pairs of a spoke's role and an api of another spoke, by what is known of them.
-    isolation_pairs: StateGauge = "isolation_pairs" [];
+    isolation_pairs: StateGauge = "isolation_pairs" ["state"];
     /// Always 1; a role was let in at an api of another spoke. Only while it is.
-    isolation_open: StateGauge = "isolation_open" [];
+    isolation_open: StateGauge = "isolation_open" ["from" "spoke" "api"];
     /// 1 if the endpoint accepts a TLS handshake; with a zone, that zone alone.
-    endpoint_up: StateGauge = "endpoint_up" [];
+    endpoint_up: StateGauge = "endpoint_up" ["zone"];
     /// Seconds that resolving, connecting and the TLS handshake took when the endpoint was last looked at; the longest where it has several addresses.
-    endpoint_phase: StateGauge = "endpoint_phase_duration_seconds" [];
+    endpoint_phase: StateGauge = "endpoint_phase_duration_seconds" ["phase" "zone"];
     /// When the certificate that the endpoint presents ends, in seconds since the epoch; also when nobody trusts it.
-    endpoint_expiry: StateGauge = "endpoint_certificate_expiry_timestamp_seconds" [];
+    endpoint_expiry: StateGauge = "endpoint_certificate_expiry_timestamp_seconds" ["zone"];
     /// Always 1; the version of TLS that was negotiated with the endpoint, the oldest where it has several addresses.
-    endpoint_tls: StateGauge = "endpoint_tls_info" [];
+    endpoint_tls: StateGauge = "endpoint_tls_info" ["version" "zone"];
     /// Addresses that the endpoint's names resolve to, private and public.
     endpoint_addresses: StateGauge = "endpoint_addresses" [];
     /// Seconds from due to sent, of all attempts that were sent.
@@ -108,35 +132,35 @@ families! {
     /// Seconds that calls of AssumeRole took.
     assume_role_duration: HistogramVec = "assume_role_duration_seconds" [] sts;
     /// When the session that signs for a spoke ends, in seconds since the epoch.
-    expiry: StateGauge = "credentials_expiry_timestamp_seconds" [];
+    expiry: StateGauge = "credentials_expiry_timestamp_seconds" ["spoke"];
     /// The far side's clock minus ours: the median of the last 15 answers that carried a date, of all targets.
     skew: StateGauge = "clock_skew_seconds" [];
     /// Bytes of header values of a signed request: the largest among the last attempts of a spoke's targets. A private API takes 8000.
-    header_bytes: StateGauge = "signed_header_bytes" [];
+    header_bytes: StateGauge = "signed_header_bytes" ["spoke"];
     /// Always 1; account, region, role and the configured labels of a spoke.
-    spoke_info: StateGauge = "spoke_info" [];
+    spoke_info: StateGauge = "spoke_info" ["spoke" "account" "region" "role"];
     /// 1 if the configuration as it was read last is in use, 0 if it was refused and an older one is.
     reload_successful: StateGauge = "config_last_reload_successful" [];
     /// When the configuration that is in use was read, in seconds since the epoch.
     reload_success_at: StateGauge = "config_last_reload_success_timestamp_seconds" [];
     /// Of an included file of the configuration: 1 if it is in use, 0 if it was left out for its problems.
-    include: StateGauge = "config_include_successful" [];
+    include: StateGauge = "config_include_successful" ["file"];
     /// Attempts of a load that ended, by status code, outcome and reason; unsent ones included, those given up in flight not.
-    load_requests: TargetCounter = "load_requests_total" [];
+    load_requests: TargetCounter = "load_requests_total" ["load" "code" "outcome" "reason"];
     /// Seconds from due to the last byte of every attempt of a load that was sent and ended.
-    load_response: TargetHistogram = "load_response_seconds" [] request;
+    load_response: TargetHistogram = "load_response_seconds" ["load"] request;
     /// Seconds from sent to the last byte of the same attempts.
-    load_service: TargetHistogram = "load_service_seconds" [] request;
+    load_service: TargetHistogram = "load_service_seconds" ["load"] request;
     /// Due attempts of a load that were never made.
-    load_missed: TargetCounter = "load_missed_total" [];
+    load_missed: TargetCounter = "load_missed_total" ["load"];
     /// Arrivals a second that a load asks for now; 0 while it does not run.
-    load_rate: StateGauge = "load_rate_asked" [];
+    load_rate: StateGauge = "load_rate_asked" ["load"];
     /// 1 while a load runs.
-    load_running: StateGauge = "load_running" [];
+    load_running: StateGauge = "load_running" ["load"];
     /// Runs of a load that were stopped before their planned end, by what stopped them.
-    load_stopped: TargetCounter = "load_stopped_total" [];
+    load_stopped: TargetCounter = "load_stopped_total" ["load" "guard"];
     /// Always 1; which build of the agent this is.
-    build_info: StateGauge = "build_info" [];
+    build_info: StateGauge = "build_info" ["version" "revision"];
 }
 
 impl Families {
@@ -173,13 +197,17 @@ pub(super) fn usable_bounds(configured: &[f64]) -> Vec<f64> {
 
 /// How one kind of metric is made and registered.
 trait Family: Sized {
+    const KIND: &'static str;
+
     fn make(name: String, help: String, labels: &[&str], bounds: &[f64]) -> prometheus::Result<Self>;
     fn register(&self, registry: &Registry) -> prometheus::Result<()>;
 }
 
 macro_rules! stored_family {
-    ($kind:ty, |$name:ident, $help:ident, $labels:ident, $bounds:ident| $make:expr) => {
+    ($kind:ty, $word:literal, |$name:ident, $help:ident, $labels:ident, $bounds:ident| $make:expr) => {
         impl Family for $kind {
+            const KIND: &'static str = $word;
+
             fn make(
                 $name: String,
                 $help: String,
@@ -195,10 +223,13 @@ macro_rules! stored_family {
     };
 }
 
-stored_family!(IntCounterVec, |name, help, labels, _bounds| Self::new(Opts::new(name, help), labels));
-stored_family!(IntCounter, |name, help, _labels, _bounds| Self::new(name, help));
-stored_family!(IntGauge, |name, help, _labels, _bounds| Self::new(name, help));
-stored_family!(HistogramVec, |name, help, labels, bounds| Self::new(
+stored_family!(IntCounterVec, "counter", |name, help, labels, _bounds| Self::new(
+    Opts::new(name, help),
+    labels
+));
+stored_family!(IntCounter, "counter", |name, help, _labels, _bounds| Self::new(name, help));
+stored_family!(IntGauge, "gauge", |name, help, _labels, _bounds| Self::new(name, help));
+stored_family!(HistogramVec, "histogram", |name, help, labels, bounds| Self::new(
     HistogramOpts::new(name, help).buckets(bounds.to_vec()),
     labels
 ));
@@ -222,25 +253,29 @@ pub(super) type TargetHistogram = Written<OfHistograms>;
 /// What the series of a written family are.
 pub(super) trait Kind {
     const TYPE: MetricType;
+    const WORD: &'static str;
 }
 
 macro_rules! kinds {
-    ($($name:ident = $type:ident;)+) => {
+    ($($name:ident = $type:ident, $word:literal;)+) => {
         $(#[derive(Debug, Clone)]
         pub(super) enum $name {}
         impl Kind for $name {
             const TYPE: MetricType = MetricType::$type;
+            const WORD: &'static str = $word;
         })+
     };
 }
 
 kinds! {
-    OfGauges = GAUGE;
-    OfCounters = COUNTER;
-    OfHistograms = HISTOGRAM;
+    OfGauges = GAUGE, "gauge";
+    OfCounters = COUNTER, "counter";
+    OfHistograms = HISTOGRAM, "histogram";
 }
 
 impl<K: Kind> Family for Written<K> {
+    const KIND: &'static str = K::WORD;
+
     fn make(name: String, help: String, _labels: &[&str], bounds: &[f64]) -> prometheus::Result<Self> {
         Ok(Self { name, help, bounds: bounds.into(), kind: PhantomData })
     }

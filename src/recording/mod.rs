@@ -3,7 +3,7 @@
 //! `families` holds every metric in one struct; `target_recorder` is what attempts write to; `windows` keeps
 //! recent latencies, `hour` the last hour of each spoke, `board` what people are shown, `diagnosis` what was
 //! found out; `sessions` has what STS said; `collector` writes a target's series at scrape time; `load` is all of load
-//! runs, which no health series ever shows; `counts` states the conservation law. `Recorder` joins them; `web` only
+//! runs, which no health series ever shows; `counts` states the conservation law; `reference` tells people of all of them. `Recorder` joins them; `web` only
 //! reads.
 
 mod board;
@@ -19,6 +19,7 @@ mod faults;
 mod hour;
 mod isolation;
 mod load;
+mod reference;
 mod reload;
 mod series_count;
 mod sessions;
@@ -45,6 +46,7 @@ pub use load::{
     LoadPercentiles, LoadRecord, LoadRecorder, LoadResult, LoadRun, LoadSecond, LoadStatus, LoadWindow,
     TIMELINE_ENTRIES,
 };
+pub use reference::{LabelReference, LabelValues, MetricReference, label_reference, metric_reference};
 pub use series_count::Recorded;
 pub use sessions::AssumeRoleResult;
 pub use status::{IncludeStatus, Snapshot, SpokeStatus, TargetStatus};

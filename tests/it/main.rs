@@ -28,6 +28,7 @@ mod policy_edits;
 mod program;
 mod readme;
 mod reasons;
+mod references;
 mod signature_reuse;
 mod simulated_day;
 mod sockets;
