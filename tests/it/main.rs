@@ -25,6 +25,7 @@ mod pause;
 mod plan_series;
 mod policy;
 mod policy_edits;
+mod policy_sizes;
 mod program;
 mod readme;
 mod reasons;

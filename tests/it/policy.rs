@@ -1,13 +1,13 @@
 //! `spokeprobe policy`: the printed policies in the simulated hub, where every probe must pass and no statement is idle;
 //! and the command as users meet it.
 
+use crate::policy_sizes::spokes;
 use crate::program::{Ran, folder, run};
 use crate::stage::Stage;
 use serde_json::{Value, json};
-use spokeprobe::policy::{Policy, PrincipalForm, Subject, grouped};
+use spokeprobe::policy::{Policy, PrincipalForm, Subject};
 use spokeprobe::simulator::World;
 use spokeprobe::sources::{self, LoadedPlan};
-use std::fmt::Write as _;
 use std::fs;
 
 const FIXTURE: &str = "tests/fixtures/policies.yaml";
@@ -137,71 +137,6 @@ async fn no_statement_is_idle() {
         }
     }
     assert_eq!(tried, 21, "the fixture asks for every kind of statement");
-}
-
-/// Spokes of one api with one probe each.
-fn spokes(count: usize, head: &str) -> String {
-    let mut text = format!(
-        "hub: {{region: eu-west-1, role_arn: 'arn:aws:iam::111122223333:role/hub', {head} endpoint: {{id: vpce-0123456789abcdef0}}}}\n\
-         defaults: {{every: 5m}}\nisolation: {{}}\nspokes:\n"
-    );
-    for number in 0..count {
-        writeln!(
-            text,
-            "- {{name: spoke-{number:03}, account: '{:012}', external_id: spokeprobe-{number:03}, apis: [{{name: hoot, id: \
-             a{number:09}, stage: api, probes: [{{name: hello, request: GET /}}, {{name: greet, request: POST /greet}}]}}]}}",
-            200_000_000_000_usize + number
-        )
-        .unwrap();
-    }
-    text
-}
-
-#[test]
-fn sizes_at_ten_a_hundred_and_four_hundred_spokes() {
-    let mut sizes = Vec::new();
-    for count in [3, 10, 100, 400] {
-        let loaded = load(&spokes(count, "organization: {id: o-a1b2c3d4e5},"));
-        let subject = Subject::new(&loaded.config, &loaded.plan, &[]);
-        let endpoint = subject.endpoint_policy(false).unwrap();
-        let is_pattern = endpoint.document.sids().any(|sid| sid == "SpokeprobePattern");
-        assert_eq!(is_pattern, count >= 100, "{count}");
-        let largest = |policies: &[Policy]| {
-            for policy in policies {
-                policy.limit.check(&policy.document.to_value()).unwrap();
-            }
-            let sizes = policies.iter().map(|policy| policy.limit.size(&policy.document.to_value()));
-            grouped(sizes.max().unwrap())
-        };
-        let hub = subject.hub_policies().unwrap();
-        let isolating = subject.permission_policies(true);
-        sizes.push(format!(
-            "{count}: vpc-endpoint {}, trust {}, permissions {}, with isolation {}, resource {}, hub {} in {}",
-            largest(&[endpoint]),
-            largest(&subject.trust_policies(PrincipalForm::Condition).unwrap()),
-            largest(&subject.permission_policies(false)),
-            largest(&isolating),
-            largest(&subject.resource_policies(PrincipalForm::Condition).unwrap()),
-            largest(&hub),
-            hub.len(),
-        ));
-        // Nobody is lost between the parts.
-        let text: String = hub.iter().map(|policy| policy.document.to_value().to_string()).collect();
-        for number in 0..count {
-            let arn = format!("\"arn:aws:iam::{:012}:role/spokeprobe\"", 200_000_000_000_usize + number);
-            assert_eq!(text.matches(&arn).count(), 1, "{arn}");
-        }
-    }
-    println!("{}", sizes.join("\n"));
-    assert_eq!(
-        sizes,
-        [
-            "3: vpc-endpoint 1,448, trust 295, permissions 261, with isolation 481, resource 660, hub 253 in 1",
-            "10: vpc-endpoint 4,710, trust 295, permissions 261, with isolation 936, resource 660, hub 561 in 1",
-            "100: vpc-endpoint 533, trust 295, permissions 261, with isolation 6,786, resource 660, hub 4,521 in 1",
-            "400: vpc-endpoint 533, trust 295, permissions 261, with isolation 394, resource 660, hub 6,106 in 3",
-        ]
-    );
 }
 
 fn policy(args: &[&str]) -> Ran {
