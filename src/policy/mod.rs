@@ -1,7 +1,7 @@
 //! The least-privilege policies that a configuration implies, as statements to add to what is there. Pure.
 //!
 //! `subject` reads from a plan who must be let in where (and who must not); `gateway` writes that down for the shared
-//! endpoint and for the apis, `roles` for the roles of the spokes and of the hub; `document` knows sizes and limits.
+//! endpoint and for the apis, `roles` for the roles of the spokes and of the hub, whose trust is in `trust`; `document` knows sizes and limits.
 //! `existing` reads a policy that is in use, `merge` puts ours into it, `compare` says what it lacks or allows too much.
 //!
 //! No statement denies anything, and each has a `Sid` of its own that begins with `Spokeprobe` and follows from names
@@ -20,6 +20,7 @@ mod sids;
 mod subject;
 #[cfg(test)]
 mod tests;
+mod trust;
 mod warnings;
 
 pub use compare::{Comparison, Finding, compare};
@@ -27,6 +28,7 @@ pub use document::{Document, Limit, Policy, Refusal, grouped};
 pub use existing::Existing;
 pub use merge::{Merged, merge};
 pub use subject::{ApiBehind, Subject};
+pub use trust::{EXTERNAL_ID, trust_statements};
 pub use warnings::warnings;
 
 /// How the statements of trust and resource policies name a role.

@@ -6,12 +6,11 @@ use super::document::{Document, Limit, MANAGED, Policy, Refusal, grouped, one_or
 use super::gateway::INVOKE;
 use super::sids::PREFIX;
 use super::subject::{Caller, Role, Subject};
+use super::trust::{self, EXTERNAL_ID};
 use crate::domain::secret::ConfiguredText;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
-/// Stands for an external id that came from the environment.
-const EXTERNAL_ID: &str = "EXTERNAL_ID";
 /// The managed policies that a role has room for by default (IAM user guide, "IAM and AWS STS quotas").
 const MANAGED_POLICIES: usize = 10;
 
@@ -29,39 +28,25 @@ impl Subject {
         let mut notes = Vec::new();
         let mut condition = json!({});
         let principal = self.principal(hub, form, &mut condition);
-        let mut assume = condition.clone();
+        let statements = trust::statements(role, &principal, &condition);
         let hidden = role.external_ids.iter().flatten().any(ConfiguredText::is_secret);
-        if role.external_ids.contains(&None) {
-            if role.external_ids.len() > 1 {
-                notes.push(format!(
+        if role.external_ids.len() > 1 {
+            notes.push(if role.external_ids.contains(&None) {
+                format!(
                     "{} assume the role with an external id and without one, so none can be asked for; give them the same",
                     names(role)
-                ));
-            }
-        } else {
-            let mut ids: Vec<String> = role.external_ids.iter().flatten().map(shown).collect();
-            ids.dedup();
-            if role.external_ids.len() > 1 {
-                notes.push(format!(
+                )
+            } else {
+                format!(
                     "{} assume the role with different external ids, and each is accepted; give them the same",
                     names(role)
-                ));
-            }
-            assume["StringEquals"] = json!({"sts:ExternalId": one_or_more(ids)});
+                )
+            });
         }
         if hidden {
-            notes.push(
-                "EXTERNAL_ID stands for the external id, which comes from the environment and is not shown"
-                    .to_owned(),
-            );
-        }
-        let mut statements = vec![trust(&format!("{PREFIX}Trust"), &principal, "sts:AssumeRole", &assume)];
-        if !role.tag_keys.is_empty() {
-            // sts:TagSession knows no sts:ExternalId (service authorization reference, "AWS Security Token Service"),
-            // so it is a statement of its own.
-            let keys = one_or_more(role.tag_keys.iter().cloned().collect());
-            condition["ForAllValues:StringEquals"] = json!({"aws:TagKeys": keys});
-            statements.push(trust(&format!("{PREFIX}Tags"), &principal, "sts:TagSession", &condition));
+            notes.push(format!(
+                "{EXTERNAL_ID} stands for the external id, which comes from the environment and is not shown"
+            ));
         }
         Ok(Policy {
             keys: keys(role),
@@ -236,26 +221,6 @@ fn part(name: &str, action: &str, resources: &[String], number: &str) -> Value {
 
 fn allow(sid: &str, action: &str, resources: &Value) -> Value {
     json!({"Sid": sid, "Effect": "Allow", "Action": action, "Resource": resources})
-}
-
-fn trust(sid: &str, principal: &str, action: &str, condition: &Value) -> Value {
-    let mut statement = json!({
-        "Sid": sid,
-        "Effect": "Allow",
-        "Principal": {"AWS": principal},
-        "Action": action
-    });
-    if condition.as_object().is_some_and(|condition| !condition.is_empty()) {
-        statement["Condition"] = condition.clone();
-    }
-    statement
-}
-
-fn shown(id: &ConfiguredText) -> String {
-    match id {
-        ConfiguredText::Plain(text) => text.clone(),
-        ConfiguredText::FromEnvironment(_) => EXTERNAL_ID.to_owned(),
-    }
 }
 
 fn keys(role: &Role) -> Vec<String> {

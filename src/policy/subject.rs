@@ -213,7 +213,8 @@ fn must_pass(target: &Target) -> bool {
     !expectation.is_guard() && (expectation.status.is_empty() || !expectation.status.iter().all(refusal))
 }
 
-fn roles(plan: &Plan) -> Vec<Role> {
+/// The roles of a plan, each once.
+pub(super) fn roles(plan: &Plan) -> Vec<Role> {
     let mut roles: Vec<Role> = Vec::new();
     let mut places: BTreeMap<RoleArn, usize> = BTreeMap::new();
     for in_use in &plan.roles {

@@ -100,6 +100,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "load",
             "config",
             "plan",
+            "policy",
             "sources",
         ],
     ),

@@ -3,7 +3,7 @@
 //!
 //! Every statement is one to add to those that are there, and none denies anything. Roles are named by a condition on
 //! `aws:PrincipalArn` under the account's root: a principal that names a role stops matching when the role is made
-//! again (IAM user guide, "AWS JSON policy elements: Principal").
+//! again (IAM user guide, "AWS JSON policy elements: Principal"). A role's trust is written by `policy`.
 
 use super::report::Statement;
 use crate::domain::api::ApiName;
@@ -12,6 +12,7 @@ use crate::domain::expectation::Expectation;
 use crate::domain::identity::Signer;
 use crate::domain::target::Target;
 use crate::plan::Plan;
+use crate::policy::{self, EXTERNAL_ID};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
@@ -31,7 +32,8 @@ pub(super) struct Names {
     account: String,
     /// The role that signs, with its account; the hub's own where the hub signs.
     role: Option<(String, String)>,
-    external_id: ExternalId,
+    /// What lets the hub assume the role, as `spokeprobe policy trust` prints it.
+    trust: Vec<Value>,
     tags: bool,
     api: String,
     api_id: Option<String>,
@@ -40,14 +42,6 @@ pub(super) struct Names {
     call: Option<(String, String)>,
     /// The methods that probes of this api and signer call, as the policies name them.
     resources: Vec<String>,
-}
-
-#[derive(Debug, Clone)]
-enum ExternalId {
-    None,
-    Known(String),
-    /// It came from the environment and is not shown.
-    Hidden,
 }
 
 impl Names {
@@ -99,6 +93,12 @@ impl Names {
             })
             .take(RESOURCES_MAX)
             .collect();
+        let account = hub_account.as_deref().unwrap_or("HUB_ACCOUNT");
+        let unknown = format!("arn:{partition}:iam::{account}:role/HUB_ROLE");
+        let hub = hub_role.as_deref().unwrap_or(&unknown);
+        let trust = session.map_or_else(Vec::new, |session| {
+            policy::trust_statements(plan, &session.role_arn, region.partition(), account, hub)
+        });
         Self {
             partition,
             region: region.to_string(),
@@ -108,11 +108,7 @@ impl Names {
             spoke: target.id.spoke.to_string(),
             account: target.account.to_string(),
             role,
-            external_id: match session.and_then(|session| session.external_id.as_ref()) {
-                None => ExternalId::None,
-                Some(id) if id.is_secret() => ExternalId::Hidden,
-                Some(id) => ExternalId::Known(id.to_string()),
-            },
+            trust,
             tags: session.is_some_and(|session| !session.session_tags.is_empty()),
             api: target.id.api.to_string(),
             api_id,
@@ -247,37 +243,21 @@ impl Names {
         Some(self.add(goes, self.invoke()))
     }
 
-    /// For the trust policy of the role.
-    pub(super) fn trust_statement(&self) -> Option<Statement> {
-        let (_, role) = self.role.as_ref()?;
-        let hub_role = self.hub_role.clone().unwrap_or_else(|| {
-            let account = self.hub_account.as_deref().unwrap_or("HUB_ACCOUNT");
-            format!("arn:{}:iam::{account}:role/HUB_ROLE", self.partition)
-        });
-        let action =
-            if self.tags { json!(["sts:AssumeRole", "sts:TagSession"]) } else { json!("sts:AssumeRole") };
-        let mut condition = json!({"ArnEquals": {"aws:PrincipalArn": hub_role}});
-        let mut note = "";
-        match &self.external_id {
-            ExternalId::None => {}
-            ExternalId::Known(id) => condition["StringEquals"] = json!({"sts:ExternalId": id}),
-            ExternalId::Hidden => {
-                condition["StringEquals"] = json!({"sts:ExternalId": "EXTERNAL_ID"});
-                note = " EXTERNAL_ID stands for the external id, which the agent has from its environment and does \
-                        not show.";
-            }
-        }
-        let statement = json!({
-            "Sid": self.sid("Trust"),
-            "Effect": "Allow",
-            "Principal": {"AWS": self.root(self.hub_account.as_deref().unwrap_or("HUB_ACCOUNT"))},
-            "Action": action,
-            "Condition": condition
-        });
-        Some(self.add(
-            format!("Add this statement to the trust policy of {role}, beside those that are there.{note}"),
-            statement,
-        ))
+    /// For the trust policy of the role: one statement, and another where session tags are sent.
+    pub(super) fn trust_statements(&self) -> Vec<Option<Statement>> {
+        let Some((_, role)) = self.role.as_ref() else { return Vec::new() };
+        let statement = |statement: &Value| {
+            let note = if statement.to_string().contains(EXTERNAL_ID) {
+                " EXTERNAL_ID stands for the external id, which the agent has from its environment and does not show."
+            } else {
+                ""
+            };
+            let goes = format!(
+                "Add this statement to the trust policy of {role}, beside those that are there.{note}"
+            );
+            Some(self.add(goes, statement.clone()))
+        };
+        self.trust.iter().map(statement).collect()
     }
 
     /// For a policy of the hub's own role.
@@ -400,5 +380,42 @@ spokes:
         assert_eq!(names("/a;b").fill(text), "spokeprobe call one/API GET PATH --as anonymous");
         let arn = "arn:aws:execute-api:REGION:SPOKE_ACCOUNT:API_ID/STAGE/METHOD/PATH";
         assert_eq!(names("/a").fill(arn), "arn:aws:execute-api:eu-west-1:012345678901:a1b2c3d4e5/live/GET/a");
+    }
+
+    #[test]
+    fn trust_is_what_the_policy_command_prints() {
+        let configuration = "
+hub: {region: eu-west-1, role_arn: arn:aws:iam::111122223333:role/hub, endpoint: {id: vpce-0123456789abcdef0}}
+spokes:
+  - name: one
+    account: '012345678901'
+    external_id: spokeprobe-one
+    session_tags: {purpose: probe, team: a}
+    apis: [{name: api, id: a1b2c3d4e5, stage: live, probes: [{name: hello, request: GET /}]}]
+";
+        let loaded = crate::sources::load_plan_text("test", configuration, &|_| None).unwrap();
+        let subject = policy::Subject::new(&loaded.config, &loaded.plan, &[]);
+        let printed = subject.trust_policies(policy::PrincipalForm::Condition).unwrap().remove(0);
+        let names = Names::new(&loaded.plan, &loaded.plan.targets[0], None);
+        let shown: Vec<Value> =
+            names.trust_statements().into_iter().flatten().map(|statement| statement.statement).collect();
+        assert_eq!(shown, printed.document.statements);
+        assert_eq!(printed.document.sids().collect::<Vec<_>>(), ["SpokeprobeTrust", "SpokeprobeTags"]);
+    }
+
+    #[test]
+    fn an_agent_that_does_not_know_its_role_shows_words_for_it() {
+        let configuration = "
+hub: {region: cn-north-1, endpoint: {id: vpce-0123456789abcdef0}}
+spokes:
+  - name: one
+    account: '012345678901'
+    apis: [{name: api, id: a1b2c3d4e5, stage: live, probes: [{name: hello, request: GET /}]}]
+";
+        let plan = crate::sources::load_plan_text("test", configuration, &|_| None).unwrap().plan;
+        let shown = Names::new(&plan, &plan.targets[0], None).trust_statements().remove(0).unwrap().statement;
+        assert_eq!(shown["Principal"]["AWS"], "arn:aws-cn:iam::HUB_ACCOUNT:root");
+        let role = &shown["Condition"]["ArnEquals"]["aws:PrincipalArn"];
+        assert_eq!(role, "arn:aws-cn:iam::HUB_ACCOUNT:role/HUB_ROLE");
     }
 }

@@ -58,9 +58,9 @@ pub(super) fn without_session(step: Step, refused: &Refused, names: Option<&Name
     let explicit = refused.evidence.iter().any(|line| line.contains("with an explicit deny"));
     let names_of_role = names.filter(|_| step == Step::AssumeRole && !explicit);
     let statements = names_of_role.map_or_else(Vec::new, |names| match refusal.cause {
-        Cause::TrustPolicy if refusal.sure => vec![names.trust_statement()],
+        Cause::TrustPolicy if refusal.sure => names.trust_statements(),
         Cause::TrustPolicy | Cause::TrustExternalIdOrAbsentRole | Cause::TagSession => {
-            vec![names.trust_statement(), names.hub_statement()]
+            names.trust_statements().into_iter().chain([names.hub_statement()]).collect()
         }
         Cause::IdentityPolicy => vec![names.hub_statement()],
         Cause::PermissionsBoundary => vec![names.hub_boundary_statement()],
