@@ -167,10 +167,22 @@ def test_the_spokes_stack_in_moto(moto_url: str, given: dict[str, str], resource
         cloudformation.delete_stack(StackName="spokeprobe")
 
 
-def test_the_hubs_stack_in_moto(moto_url: str) -> None:
-    """moto makes the hub's stack in its default VPC: every reference resolves, the agent's role assumes exactly the given roles."""
+@pytest.mark.parametrize(
+    "configuration",
+    [
+        {"ConfigParameterArn": "arn:aws:ssm:eu-west-1:111122223333:parameter/spokeprobe/config"},
+        {"ConfigParameterArn": "arn:aws:secretsmanager:eu-west-1:111122223333:secret:spokeprobe-AbCdEf"},
+        {"ConfigBucket": "configurations", "ConfigPrefix": "spokeprobe/"},
+    ],
+    ids=["parameter", "secret", "s3"],
+)
+def test_the_hubs_stack_in_moto(moto_url: str, configuration: dict[str, str]) -> None:
+    """moto makes the hub's stack in its default VPC: every reference resolves, the agent's role assumes exactly the given roles,
+    and who reads the configuration may read that alone."""
     cloudformation, iam, ec2 = (client(service, moto_url) for service in ("cloudformation", "iam", "ec2"))
     roles = ["arn:aws:iam::012345678901:role/spokeprobe", "arn:aws:iam::222233334444:role/spokeprobe"]
+    before = iam.list_policies(Scope="Local")["Policies"]
+    name = f"hub-{len(str(configuration))}"
     parameters = {
         "VpcId": ec2.describe_vpcs()["Vpcs"][0]["VpcId"],
         "VpcCidr": "172.31.0.0/16",
@@ -178,8 +190,10 @@ def test_the_hubs_stack_in_moto(moto_url: str) -> None:
         "S3PrefixListId": "pl-6da54004",
         "Image": "111122223333.dkr.ecr.eu-west-1.amazonaws.com/spokeprobe:1.0.0",
         "RepositoryArn": "arn:aws:ecr:eu-west-1:111122223333:repository/spokeprobe",
-        "ConfigParameterArn": "arn:aws:ssm:eu-west-1:111122223333:parameter/spokeprobe/config",
         "SpokeRoleArns": ",".join(roles),
+        # The log group outlives its stack.
+        "Name": name,
+        **configuration,
     }
     cloudformation.create_stack(
         StackName="hub",
@@ -187,15 +201,71 @@ def test_the_hubs_stack_in_moto(moto_url: str) -> None:
         Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()],
         Capabilities=["CAPABILITY_NAMED_IAM"],
     )
-    (stack,) = cloudformation.describe_stacks(StackName="hub")["Stacks"]
-    assert stack["StackStatus"] == "CREATE_COMPLETE"
-    outputs = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
-    assert outputs["AgentRoleArn"].endswith(":role/spokeprobe-hub") and outputs["ServiceName"] == "spokeprobe-hub"
-    policy = iam.get_role_policy(RoleName="spokeprobe-hub", PolicyName="spokeprobe-assume")["PolicyDocument"]
-    policy = yaml.safe_load(policy) if isinstance(policy, str) else policy
-    assert policy["Statement"][0]["Resource"] == roles
-    execution = next(role["RoleName"] for role in iam.list_roles()["Roles"] if "ExecutionRole" in role["RoleName"])
-    policy = iam.get_role_policy(RoleName=execution, PolicyName="spokeprobe-execution")["PolicyDocument"]
-    policy = yaml.safe_load(policy) if isinstance(policy, str) else policy
-    (configuration,) = [statement for statement in policy["Statement"] if statement["Sid"] == "Configuration"]
-    assert (configuration["Action"], configuration["Resource"]) == ("ssm:GetParameters", parameters["ConfigParameterArn"])
+    try:
+        (stack,) = cloudformation.describe_stacks(StackName="hub")["Stacks"]
+        assert stack["StackStatus"] == "CREATE_COMPLETE"
+        outputs = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
+        assert outputs["AgentRoleArn"].endswith(f":role/{name}") and outputs["ServiceName"] == name
+        (statement,) = inline(iam, name, "spokeprobe-assume")
+        assert statement["Resource"] == roles
+        task = client("ecs", moto_url).describe_task_definition(taskDefinition=name)["taskDefinition"]
+        environment = {entry["name"]: entry["value"] for entry in task["containerDefinitions"][0]["environment"]}
+        if "ConfigBucket" in configuration:
+            reading, listing = managed(iam, before)
+            assert (reading["Action"], reading["Resource"]) == ("s3:GetObject", "arn:aws:s3:::configurations/spokeprobe/*")
+            assert (listing["Action"], listing["Resource"]) == ("s3:ListBucket", "arn:aws:s3:::configurations")
+            assert listing["Condition"] == {"StringLike": {"s3:prefix": "spokeprobe/*"}}
+            assert environment["SPOKEPROBE_CONFIG"] == "s3://configurations/spokeprobe/config.yaml"
+        else:
+            arn = configuration["ConfigParameterArn"]
+            (reading,) = managed(iam, before)
+            action = "ssm:GetParameters" if ":ssm:" in arn else "secretsmanager:GetSecretValue"
+            assert (reading["Action"], reading["Resource"]) == (action, arn)
+            assert environment["SPOKEPROBE_CONFIG"] == "env:SPOKEPROBE_YAML"
+    finally:
+        cloudformation.delete_stack(StackName="hub")
+
+
+def inline(iam: Any, role: str, name: str) -> list[dict[str, Any]]:
+    """The statements of a role's inline policy; moto hands it out as text, written as Python writes it."""
+    policy = iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
+    return (yaml.safe_load(policy) if isinstance(policy, str) else policy)["Statement"]
+
+
+def managed(iam: Any, before: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The statements of the managed policies that the stack made; moto keeps those of stacks before."""
+    known = {policy["Arn"] for policy in before}
+    found = []
+    for policy in iam.list_policies(Scope="Local")["Policies"]:
+        if policy["Arn"] in known:
+            continue
+        document = iam.get_policy_version(PolicyArn=policy["Arn"], VersionId="v1")["PolicyVersion"]["Document"]
+        found += (yaml.safe_load(document) if isinstance(document, str) else document)["Statement"]
+    return found
+
+
+def test_who_reads_the_configuration_has_the_policy_for_it() -> None:
+    """The agent reads S3 itself, and ECS reads a parameter for it: each role has its policy, which moto does not attach."""
+    resources = template("hub.yaml")["Resources"]
+    agent, execution = (resources[role]["Properties"]["ManagedPolicyArns"]["If"] for role in ("AgentRole", "ExecutionRole"))
+    nothing = {"Ref": "AWS::NoValue"}
+    assert agent == ["ConfigInS3", [{"Ref": "ReadsConfigurationFromS3"}], nothing]
+    assert execution == ["ConfigInS3", nothing, [{"Ref": "ReadsConfigurationFromParameter"}]]
+
+
+def test_the_hub_asks_for_one_configuration() -> None:
+    """Neither two sources of the configuration nor none are taken."""
+    (assertion,) = template("hub.yaml")["Rules"]["OneConfiguration"]["Assertions"]
+    for given, taken in [(("", ""), False), (("b", ""), True), (("", "arn"), True), (("b", "arn"), False)]:
+        assert holds(assertion["Assert"], dict(zip(("ConfigBucket", "ConfigParameterArn"), given, strict=True))) is taken, given
+
+
+def holds(condition: dict[str, Any], given: dict[str, str]) -> bool:
+    """What a condition of CloudFormation comes to."""
+    ((name, parts),) = condition.items()
+    name = name.removeprefix("Fn::")
+    if name == "Equals":
+        left, right = (given[part["Ref"]] if isinstance(part, dict) else part for part in parts)
+        return left == right
+    values = [holds(part, given) for part in parts]
+    return {"Not": lambda: not values[0], "And": lambda: all(values), "Or": lambda: any(values)}[name]()

@@ -96,10 +96,11 @@ resource "aws_ecs_service" "agent" {
   cluster         = local.cluster_arn
   task_definition = aws_ecs_task_definition.agent[0].arn
   launch_type     = "FARGATE"
-  # One task, and the old one ends before the new one begins: without `members` two tasks would double every probe.
-  desired_count                      = 1
-  deployment_minimum_healthy_percent = 0
-  deployment_maximum_percent         = 100
+  # One task, and the old one ends before the new one begins: without `members` two tasks would double every probe. With them
+  # no probe is left out: new tasks come first.
+  desired_count                      = var.agents
+  deployment_minimum_healthy_percent = var.agents == 1 ? 0 : 100
+  deployment_maximum_percent         = var.agents == 1 ? 100 : 200
   availability_zone_rebalancing      = "DISABLED"
   # A shell within the task would need a writable root.
   enable_execute_command = false

@@ -250,12 +250,12 @@ variable "config_yaml" {
 
 variable "config_source" {
   description = <<-EOT
-    How the agent gets its configuration. `env`: in the variable SPOKEPROBE_YAML of the task (`--config env:SPOKEPROBE_YAML`), on EC2
-    as a file; a change replaces the task. `s3`: from the bucket made here (`--config s3://BUCKET/KEY`); needs a version of the program that
-    reads s3://, see this module's README.
+    How the agent gets its configuration. `s3`: from the bucket made here (`--config s3://BUCKET/KEY`), which it looks at again and again, so
+    a change takes effect without a new task; includes lie beside it. `env`: in the variable SPOKEPROBE_YAML of the task
+    (`--config env:SPOKEPROBE_YAML`), on EC2 as a file; a change replaces the task.
   EOT
   type        = string
-  default     = "env"
+  default     = "s3"
 
   validation {
     condition     = contains(["env", "s3"], var.config_source)
@@ -275,6 +275,29 @@ variable "config_includes" {
   validation {
     condition     = alltrue([for path in keys(var.config_includes) : can(regex("^[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*$", path)) && !strcontains(path, "..")])
     error_message = "config_includes are named by relative paths, without `..`."
+  }
+}
+
+variable "agents" {
+  description = <<-EOT
+    How many agents run. More than one need `members` in the configuration, or each probe would be sent by all of them: `members: {dns: agent.NAMESPACE}`
+    with the name of `namespace`. Then a deployment starts new tasks before it ends old ones, and shares move for a moment. Only for fargate.
+  EOT
+  type        = number
+  default     = 1
+
+  validation {
+    # Cloud Map answers a name with eight addresses at most, and a member that is not in the answer is nobody's.
+    condition     = var.agents >= 1 && var.agents <= 8 && floor(var.agents) == var.agents
+    error_message = "agents is a whole number from 1 to 8, the most that Cloud Map names in one answer. For more, run several hubs of the module with \"members: {shard: 1/3}\"."
+  }
+  validation {
+    condition     = var.agents == 1 || (var.compute == "fargate" && var.namespace != null)
+    error_message = "Several agents find each other by their name in Cloud Map: set namespace, with compute = \"fargate\"."
+  }
+  validation {
+    condition     = var.agents == 1 || can(yamldecode(var.config_yaml).members)
+    error_message = "config_yaml has no members: each of several agents would send every probe."
   }
 }
 

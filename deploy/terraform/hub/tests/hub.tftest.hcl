@@ -128,9 +128,54 @@ run "one_task_never_two" {
     error_message = "The task would have a public address."
   }
   assert {
-    condition     = length(aws_autoscaling_group.agent) == 0 && length(aws_prometheus_workspace.this) == 0 && length(aws_s3_bucket.config) == 0
+    condition     = length(aws_autoscaling_group.agent) == 0 && length(aws_prometheus_workspace.this) == 0 && length(aws_service_discovery_service.agent) == 0
     error_message = "More is made than was asked for."
   }
+}
+
+run "several_agents_share_and_overlap_while_they_are_replaced" {
+  command = plan
+
+  variables {
+    agents      = 3
+    namespace   = { name = "spokeprobe.internal" }
+    config_yaml = "spokes: []\nmembers: {dns: agent.spokeprobe.internal}"
+  }
+  assert {
+    condition     = aws_ecs_service.agent[0].desired_count == 3 && aws_ecs_service.agent[0].deployment_minimum_healthy_percent == 100 && aws_ecs_service.agent[0].deployment_maximum_percent == 200
+    error_message = "A deployment would leave probes out."
+  }
+}
+
+run "several_agents_without_members_are_refused" {
+  command = plan
+
+  variables {
+    agents    = 2
+    namespace = { name = "spokeprobe.internal" }
+  }
+  expect_failures = [var.agents]
+}
+
+run "several_agents_without_a_name_are_refused" {
+  command = plan
+
+  variables {
+    agents      = 2
+    config_yaml = "spokes: []\nmembers: {dns: agent.spokeprobe.internal}"
+  }
+  expect_failures = [var.agents]
+}
+
+run "more_agents_than_one_answer_names_are_refused" {
+  command = plan
+
+  variables {
+    agents      = 9
+    namespace   = { name = "spokeprobe.internal" }
+    config_yaml = "spokes: []\nmembers: {dns: agent.spokeprobe.internal}"
+  }
+  expect_failures = [var.agents]
 }
 
 run "the_container_is_hardened" {
@@ -155,8 +200,7 @@ run "the_container_is_hardened" {
   assert {
     condition = jsondecode(aws_ecs_task_definition.agent[0].container_definitions)[0].environment == [
       { name = "SPOKEPROBE_LOG_FORMAT", value = "json" },
-      { name = "SPOKEPROBE_CONFIG", value = "env:SPOKEPROBE_YAML" },
-      { name = "SPOKEPROBE_YAML", value = "spokes: []" },
+      { name = "SPOKEPROBE_CONFIG", value = "s3://spokeprobe-hub-111122223333-eu-west-1/config/config.yaml" },
     ]
     error_message = "The agent would not find its configuration."
   }
@@ -179,8 +223,8 @@ run "exactly_the_spokes_roles" {
     error_message = "policy: ${aws_iam_policy.assume[0].policy}"
   }
   assert {
-    condition     = length(aws_iam_role_policy.agent) == 0
-    error_message = "The agent has a policy that it does not need."
+    condition     = toset([for statement in jsondecode(aws_iam_role_policy.agent[0].policy).Statement : statement.Sid]) == toset(["SpokeprobeConfiguration", "SpokeprobeConfigurationList"])
+    error_message = "The agent's policy is more or less than it needs: ${aws_iam_role_policy.agent[0].policy}"
   }
   assert {
     condition     = !strcontains(jsonencode([for statement in jsondecode(aws_iam_role_policy.execution[0].policy).Statement : statement if statement.Sid != "RegistryLogin"]), "\"Resource\":\"*\"")
@@ -244,7 +288,6 @@ run "configuration_in_s3" {
   command = plan
 
   variables {
-    config_source   = "s3"
     config_includes = { "spokes.d/payments.yaml" = "spokes: []" }
   }
   assert {
@@ -254,6 +297,16 @@ run "configuration_in_s3" {
   assert {
     condition     = jsondecode(aws_iam_role_policy.agent[0].policy).Statement[0].Resource == "arn:aws:s3:::spokeprobe-hub-111122223333-eu-west-1/config/*" && jsondecode(aws_iam_role_policy.agent[0].policy).Statement[0].Action == "s3:GetObject"
     error_message = "policy: ${aws_iam_role_policy.agent[0].policy}"
+  }
+  assert {
+    condition = jsondecode(aws_iam_role_policy.agent[0].policy).Statement[1] == {
+      Sid       = "SpokeprobeConfigurationList"
+      Effect    = "Allow"
+      Action    = "s3:ListBucket"
+      Resource  = "arn:aws:s3:::spokeprobe-hub-111122223333-eu-west-1"
+      Condition = { StringLike = { "s3:prefix" = "config/*" } }
+    }
+    error_message = "More than the prefix may be listed, or not even that: ${aws_iam_role_policy.agent[0].policy}"
   }
   assert {
     condition     = aws_s3_bucket_versioning.config[0].versioning_configuration[0].status == "Enabled" && aws_s3_bucket_public_access_block.config[0].restrict_public_buckets && aws_s3_bucket_public_access_block.config[0].block_public_policy
@@ -269,11 +322,32 @@ run "configuration_in_s3" {
   }
 }
 
+run "a_configuration_in_the_environment" {
+  command = apply
+
+  variables {
+    config_source = "env"
+  }
+  assert {
+    condition = jsondecode(aws_ecs_task_definition.agent[0].container_definitions)[0].environment == [
+      { name = "SPOKEPROBE_LOG_FORMAT", value = "json" },
+      { name = "SPOKEPROBE_CONFIG", value = "env:SPOKEPROBE_YAML" },
+      { name = "SPOKEPROBE_YAML", value = "spokes: []" },
+    ]
+    error_message = "The agent would not find its configuration."
+  }
+  assert {
+    condition     = length(aws_s3_bucket.config) == 0 && length(aws_iam_role_policy.agent) == 0
+    error_message = "A bucket or a policy that nobody needs."
+  }
+}
+
 run "includes_without_s3_are_refused" {
   command = plan
 
   variables {
-    config_yaml = "include: [spokes.d/*.yaml]"
+    config_source = "env"
+    config_yaml   = "include: [spokes.d/*.yaml]"
   }
   expect_failures = [var.config_yaml]
 }
@@ -309,7 +383,7 @@ run "prometheus_with_collector_and_topic" {
     error_message = "The rules are missing."
   }
   assert {
-    condition     = jsondecode(aws_iam_role_policy.agent[0].policy).Statement == [{ Sid = "SpokeprobeRemoteWrite", Effect = "Allow", Action = "aps:RemoteWrite", Resource = "arn:aws:aps:eu-west-1:111122223333:workspace/ws-1" }]
+    condition     = [for statement in jsondecode(aws_iam_role_policy.agent[0].policy).Statement : statement if statement.Sid == "SpokeprobeRemoteWrite"] == [{ Sid = "SpokeprobeRemoteWrite", Effect = "Allow", Action = "aps:RemoteWrite", Resource = "arn:aws:aps:eu-west-1:111122223333:workspace/ws-1" }]
     error_message = "policy: ${aws_iam_role_policy.agent[0].policy}"
   }
   assert {
@@ -385,11 +459,31 @@ run "an_instance_in_place_of_a_task" {
     error_message = "A refresh could run two agents."
   }
   assert {
-    condition     = jsondecode(aws_iam_role_policy.agent[0].policy).Statement[0].Resource == "arn:aws:s3:::artifacts/spokeprobe/1.0.0/spokeprobe-x86_64"
+    condition     = [for statement in jsondecode(aws_iam_role_policy.agent[0].policy).Statement : statement.Resource if statement.Sid == "SpokeprobeProgram"][0] == "arn:aws:s3:::artifacts/spokeprobe/1.0.0/spokeprobe-x86_64"
     error_message = "policy: ${aws_iam_role_policy.agent[0].policy}"
   }
   assert {
-    condition     = strcontains(base64decode(aws_launch_template.agent[0].user_data), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855  /run/spokeprobe-new") && strcontains(base64decode(aws_launch_template.agent[0].user_data), base64encode("spokes: []"))
+    condition     = strcontains(base64decode(aws_launch_template.agent[0].user_data), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855  /run/spokeprobe-new") && strcontains(base64decode(aws_launch_template.agent[0].user_data), "run --config s3://spokeprobe-hub-111122223333-eu-west-1/config/config.yaml ") && !strcontains(base64decode(aws_launch_template.agent[0].user_data), "CONFIG")
+    error_message = "user data: ${base64decode(aws_launch_template.agent[0].user_data)}"
+  }
+}
+
+run "an_instance_with_its_configuration_in_a_file" {
+  command = plan
+
+  variables {
+    compute           = "ec2"
+    config_source     = "env"
+    image             = null
+    service_endpoints = ["sts", "ssm", "ssmmessages", "ec2messages"]
+    program = {
+      bucket = "artifacts"
+      key    = "spokeprobe/1.0.0/spokeprobe-x86_64"
+      sha256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+    }
+  }
+  assert {
+    condition     = strcontains(base64decode(aws_launch_template.agent[0].user_data), base64encode("spokes: []")) && strcontains(base64decode(aws_launch_template.agent[0].user_data), "run --config /etc/spokeprobe/config.yaml ")
     error_message = "user data: ${base64decode(aws_launch_template.agent[0].user_data)}"
   }
 }
