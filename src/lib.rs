@@ -16,6 +16,7 @@ pub mod signing;
 // Level 2: homes of what touches the outside
 pub mod credentials;
 pub mod endpoint;
+pub mod members;
 pub mod simulator;
 pub mod transport;
 pub mod web;

@@ -57,8 +57,10 @@ pub(super) fn keeper(
         ),
         prepare: Box::new(move |load| prepared(load, &endpoint, &of_prepare)),
         stop_file_exists: Box::new(move || stop_file.as_ref().is_some_and(|file| file.exists())),
-        // Without members one agent does all.
-        is_first_member: Box::new(|| true),
+        is_first_member: {
+            let begins_loads = plan.begins_loads;
+            Box::new(move || begins_loads)
+        },
         cool_down: plan.load_rules.cool_down,
     };
     Keeper::new(plan.loads.clone(), parts)

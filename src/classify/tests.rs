@@ -10,7 +10,7 @@ use crate::domain::api::{Addressing, ApiName};
 use crate::domain::expectation::Expectation;
 use crate::domain::identity::{Identity, Signer};
 use crate::domain::request::{FailureKind, RequestTemplate, TransportFailure};
-use crate::domain::target::{Cadence, TargetId};
+use crate::domain::target::{Cadence, Replica, TargetId};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use std::time::{Duration, UNIX_EPOCH};
@@ -38,6 +38,7 @@ fn target(expectation: Expectation, anonymous: bool) -> Target {
         },
         expectation,
         cadence: Cadence::Every(Duration::from_secs(30)),
+        replica: Replica::ONLY,
         timeout: Duration::from_secs(31),
         fresh_connection: false,
         positive_control: None,

@@ -11,7 +11,7 @@ use crate::domain::name::Name;
 use crate::domain::observation::{Observation, RequestIds};
 use crate::domain::request::{Exchange, RequestTemplate, Response};
 use crate::domain::secret::{ConfiguredText, Secret};
-use crate::domain::target::{Cadence, Target, TargetId};
+use crate::domain::target::{Cadence, Replica, Target, TargetId};
 use crate::endpoint;
 use crate::explain::AssumeRoleRefusal;
 use crate::plan::Plan;
@@ -152,6 +152,7 @@ fn target(args: &CallArgs, config: &Config) -> Result<(Target, Option<RoleInUse>
         },
         expectation: Expectation::default(),
         cadence: Cadence::Every(Duration::from_secs(60)),
+        replica: Replica::ONLY,
         timeout: Duration::from_secs(args.timeout_seconds),
         fresh_connection: true,
         positive_control: None,

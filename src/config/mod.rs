@@ -15,6 +15,7 @@ mod isolation;
 mod keys;
 mod load;
 mod loads;
+mod members;
 pub mod path;
 mod probe;
 mod reader;
@@ -74,6 +75,7 @@ pub(crate) static MAIN: Section = Section {
         ),
         Key::optional("spokes", Shape::List(&Shape::Section(&spoke::SPOKE)), "", "The spokes."),
         Key::optional("load", Shape::Section(&load::LOAD), "", "What all runs of load share."),
+        Key::optional("members", Shape::Section(&members::MEMBERS), "", "The agents that share the targets."),
         Key::optional("loads", Shape::List(&Shape::Section(&loads::LOAD)), "", "Runs of load."),
         Key::optional(
             "include",
@@ -82,7 +84,7 @@ pub(crate) static MAIN: Section = Section {
             "Further files with spokes, relative to this one.",
         ),
     ],
-    later: &["members"],
+    later: &[],
 };
 
 /// A file as a tree with places.
@@ -160,6 +162,8 @@ pub struct Config {
     pub included_files: Vec<String>,
     /// Whether and how roles are tried at foreign apis.
     pub isolation: Option<Isolation>,
+    /// The agents that share the targets.
+    pub members: Option<crate::members::Settings>,
     /// What all runs of load share.
     pub load: LoadRules,
     /// Runs of load.
@@ -277,6 +281,7 @@ pub fn read(documents: &Documents, environment: Environment<'_>) -> Result<Confi
             spokes,
             included_files: documents.included.iter().map(|included| included.file.clone()).collect(),
             isolation: main.isolation,
+            members: main.members,
             load: main.load,
             loads,
             include_failures,
@@ -299,6 +304,7 @@ struct Main {
     limits: Limits,
     spokes: Vec<Spoke>,
     isolation: Option<Isolation>,
+    members: Option<crate::members::Settings>,
     load: LoadRules,
     loads: Vec<Load>,
 }
@@ -313,6 +319,7 @@ fn read_main(context: &Context<'_>, document: &Document, files: FileReader<'_>) 
     let defaults = get("defaults").and_then(|v| defaults::read(&v)).unwrap_or_default();
     let limits = get("limits").and_then(|v| defaults::read_limits(&v)).unwrap_or_default();
     let isolation = get("isolation").and_then(|v| isolation::read(&v));
+    let members = get("members").and_then(|v| members::read(&v));
     let load = get("load").and_then(|v| load::read(&v)).unwrap_or_default();
     let loads = get("loads").map(|v| loads::read_all(&v)).unwrap_or_default();
     surroundings::refuse_repeated(&root, loads.iter().map(|load| (&load.name, &load.place)), "load");
@@ -330,7 +337,7 @@ fn read_main(context: &Context<'_>, document: &Document, files: FileReader<'_>) 
     let spokes = get("spokes").map(|v| spoke::read_all(&v, &around)).unwrap_or_default();
     surroundings::refuse_repeated(&root, spokes.iter().map(|spoke| (&spoke.name, &spoke.place)), "spoke");
     let buckets = buckets.unwrap_or_else(|| DEFAULT_BUCKETS.to_vec());
-    Main { hub, web, buckets, defaults, limits, spokes, isolation, load, loads }
+    Main { hub, web, buckets, defaults, limits, spokes, isolation, members, load, loads }
 }
 
 fn read_included(

@@ -265,8 +265,10 @@ fn references_are_found_before_anything_is_checked() {
 /// has no unknown key, and the full example above has them all.
 #[test]
 fn the_full_example_has_every_key_of_the_table() {
+    // A key that excludes one that is there.
+    const ELSEWHERE: &str = ".members.shard";
     fn check(section: &'static Section, nodes: &[&Node], path: &str) {
-        for key in section.keys {
+        for key in section.keys.iter().filter(|key| format!("{path}.{}", key.name) != ELSEWHERE) {
             let values: Vec<&Node> = nodes
                 .iter()
                 .filter_map(|node| match &node.kind {

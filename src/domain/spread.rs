@@ -14,14 +14,17 @@ pub fn phase(name: &str, interval: Duration) -> Duration {
 pub fn fraction(name: &str) -> f64 {
     // The upper 53 bits fill a double's mantissa.
     #[expect(clippy::cast_precision_loss, reason = "53 bits fit")]
-    let upper = (hash(name) >> 11) as f64;
+    let upper = (hash(&[name]) >> 11) as f64;
     upper / (1_u64 << 53) as f64
 }
 
-/// FNV-1a, then the finishing steps of splitmix64: FNV alone leaves the upper bits of similar names alike.
-fn hash(name: &str) -> u64 {
+/// A 64-bit hash of the parts joined, the same on every machine and in every version: FNV-1a, then the finishing
+/// steps of splitmix64, since FNV alone leaves the upper bits of similar names alike. Not for hostile input:
+/// who chooses the names can make them collide.
+#[must_use]
+pub fn hash(parts: &[&str]) -> u64 {
     let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
-    for byte in name.bytes() {
+    for byte in parts.iter().flat_map(|part| part.bytes()) {
         hash = (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
     }
     hash = (hash ^ (hash >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

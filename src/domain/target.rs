@@ -64,6 +64,36 @@ impl Cadence {
     }
 }
 
+/// Which of its replicas a target is, where several agents probe it (`members.replicas`).
+///
+/// Those of an interval fire evenly within it: replica `index` comes `index` × interval / `of` after the phase
+/// that the target's name gives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Replica {
+    /// From 0.
+    pub index: u32,
+    /// How many there are, at least 1.
+    pub of: u32,
+}
+
+impl Replica {
+    /// The only one.
+    pub const ONLY: Self = Self { index: 0, of: 1 };
+
+    /// How far it is behind the first one within an interval.
+    #[must_use]
+    pub fn offset(self, interval: Duration) -> Duration {
+        let of = self.of.max(1);
+        interval / of * self.index.min(of - 1)
+    }
+}
+
+impl Default for Replica {
+    fn default() -> Self {
+        Self::ONLY
+    }
+}
+
 /// One request of one api under one identity, with what is expected of the answer.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Target {
@@ -88,6 +118,8 @@ pub struct Target {
     pub expectation: Expectation,
     /// How often it is due.
     pub cadence: Cadence,
+    /// Which of the agents that probe it this one is; it shifts the phase.
+    pub replica: Replica,
     /// The longest time from sending to the last byte.
     pub timeout: Duration,
     /// True when each attempt must open its own connection (`connection: fresh`).

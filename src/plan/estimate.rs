@@ -64,7 +64,10 @@ pub fn estimate(plan: &Plan) -> Estimate {
         targets.map(|target| target.cadence.per_second()).sum()
     };
     let isolation = plan.isolation.as_ref().map(isolation::estimate);
-    let mut by_account = rates_by_account(&plan.targets);
+    let mut by_account = rates_by_account(&plan.targets, 1);
+    for (account, rate) in &plan.elsewhere {
+        *by_account.entry(account.clone()).or_insert(0.0) += rate;
+    }
     for (account, rate) in isolation.iter().flat_map(|isolation| &isolation.requests_per_second_by_account) {
         *by_account.entry(account.clone()).or_insert(0.0) += rate;
     }

@@ -14,6 +14,7 @@ use crate::domain::identity::{Identity, Signer};
 use crate::domain::name::Name;
 use crate::domain::target::{Target, TargetId};
 use crate::isolation::{Caller, MOST_PAIRS, Pair, Settings};
+use crate::members::{Kind, Share};
 use crate::plan::targets::rates_by_account;
 use crate::plan::{Plan, Warning};
 use crate::yaml::Problem;
@@ -30,7 +31,11 @@ const RECHECKS_PER_SECOND: f64 = 1.0;
 ///
 /// # Errors
 /// When there are too many pairs, or the limits leave no room for them.
-pub(super) fn resolve(config: &Config, targets: &[Arc<Target>]) -> Result<Option<Settings>, Vec<Problem>> {
+pub(super) fn resolve(
+    config: &Config,
+    targets: &[Arc<Target>],
+    replicas: u32,
+) -> Result<Option<Settings>, Vec<Problem>> {
     let Some(isolation) = &config.isolation else { return Ok(None) };
     let spokes = participants(config, isolation);
     let callers = callers(&spokes);
@@ -41,7 +46,7 @@ pub(super) fn resolve(config: &Config, targets: &[Arc<Target>]) -> Result<Option
         return Err(vec![isolation.place.problem(found, format!("at most {MOST_PAIRS} pairs"), Some(hint))]);
     }
     let pairs = foreign(config, targets, &callers, &apis);
-    let room = Room::left_by(config, targets, &apis, &pairs);
+    let room = Room::left_by(config, targets, replicas, &apis, &pairs);
     let Some(round) = room.round(isolation.period) else {
         let found = format!("limits that leave no room for {} pairs", pairs.len());
         let wanted = format!("room for one round in {}", duration_text(LONGEST_ROUND));
@@ -129,8 +134,14 @@ struct Room {
 }
 
 impl Room {
-    fn left_by(config: &Config, targets: &[Arc<Target>], apis: &[Arc<Target>], pairs: &[Pair]) -> Self {
-        let steady = rates_by_account(targets);
+    fn left_by(
+        config: &Config,
+        targets: &[Arc<Target>],
+        replicas: u32,
+        apis: &[Arc<Target>],
+        pairs: &[Pair],
+    ) -> Self {
+        let steady = rates_by_account(targets, replicas);
         let limits = &config.limits;
         let total: f64 = steady.values().sum();
         let mut shares = vec![(count(pairs.len()), limits.requests_per_second - total)];
@@ -179,6 +190,30 @@ fn pairs_by_account(apis: &[Arc<Target>], pairs: &[Pair]) -> BTreeMap<AccountId,
 #[expect(clippy::cast_precision_loss, reason = "at most a million")]
 fn count(pairs: usize) -> f64 {
     pairs as f64
+}
+
+/// The callers that are this member's, with their pairs, in the same time for a round: all members together ask what
+/// one would. The apis stay, since a caller meets nearly all of them.
+pub(super) fn shared(settings: &Settings, share: &Share) -> Settings {
+    // A spoke's name alone, which no target's `SPOKE/API` is.
+    let first = |caller: &Caller| share.owns(caller.spoke.as_str()).is_some_and(|replica| replica.index == 0);
+    let mut places = vec![None; settings.callers.len()];
+    let mut callers: Vec<Caller> = Vec::new();
+    for (place, caller) in places.iter_mut().zip(&settings.callers).filter(|(_, caller)| first(caller)) {
+        *place = u16::try_from(callers.len()).ok();
+        callers.push(caller.clone());
+    }
+    let of = |pair: &Pair| {
+        let caller = (*places.get(usize::from(pair.caller))?)?;
+        Some(Pair { caller, ..*pair })
+    };
+    let members = if share.kind() == Kind::Member { share.count() } else { 1 };
+    Settings {
+        pairs: settings.pairs.iter().filter_map(of).collect(),
+        callers,
+        recheck_pace: settings.recheck_pace * members,
+        ..settings.clone()
+    }
 }
 
 /// What isolation asks of others.

@@ -25,8 +25,23 @@ pub(super) struct Steady {
 }
 
 impl Steady {
-    pub(super) fn of(targets: &[Arc<Target>], isolation: Option<&crate::isolation::Settings>) -> Self {
-        let mut by_account = rates_by_account(targets);
+    /// Of a plan, and of what other members ask beside it.
+    pub(super) fn of(plan: &Plan) -> Self {
+        let mut steady = Self::of_all(&plan.targets, plan.isolation.as_ref(), 1);
+        for (account, rate) in &plan.elsewhere {
+            steady.total += rate;
+            *steady.by_account.entry(account.clone()).or_insert(0.0) += rate;
+        }
+        steady
+    }
+
+    /// Of all these targets, each interval with so many replicas.
+    pub(super) fn of_all(
+        targets: &[Arc<Target>],
+        isolation: Option<&crate::isolation::Settings>,
+        replicas: u32,
+    ) -> Self {
+        let mut by_account = rates_by_account(targets, replicas);
         let mut total: f64 = by_account.values().sum();
         if let Some(isolation) = isolation.map(isolation::estimate) {
             total += isolation.requests_per_second;
@@ -35,6 +50,21 @@ impl Steady {
             }
         }
         Self { total, by_account }
+    }
+
+    /// Takes another's part away.
+    pub(super) fn without(&mut self, part: &Self) {
+        self.total = (self.total - part.total).max(0.0);
+        for (account, rate) in &part.by_account {
+            if let Some(all) = self.by_account.get_mut(account) {
+                *all = (*all - rate).max(0.0);
+            }
+        }
+    }
+
+    /// By account; what is nothing but rounding is left out.
+    pub(super) fn by_account(self) -> BTreeMap<AccountId, f64> {
+        self.by_account.into_iter().filter(|(_, rate)| *rate > 1e-9).collect()
     }
 
     fn in_account(&self, account: &AccountId) -> f64 {
@@ -61,10 +91,10 @@ pub(super) fn resolve(
     if problems.is_empty() { Ok(runs) } else { Err(problems) }
 }
 
-/// What health probes and isolation ask of each account steadily, in requests a second.
+/// What health probes and isolation of all members ask of each account steadily, in requests a second.
 #[must_use]
 pub fn steady_rates(plan: &Plan) -> BTreeMap<AccountId, f64> {
-    Steady::of(&plan.targets, plan.isolation.as_ref()).by_account
+    Steady::of(plan).by_account
 }
 
 /// One run that is not in the configuration: what the command was asked for.
@@ -72,7 +102,7 @@ pub fn steady_rates(plan: &Plan) -> BTreeMap<AccountId, f64> {
 /// # Errors
 /// Why it may not be made: the probe is not known or not opted in, or a ceiling would be exceeded.
 pub fn load_settings(config: &Config, plan: &Plan, load: &Load) -> Result<Settings, Vec<Problem>> {
-    let steady = Steady::of(&plan.targets, plan.isolation.as_ref());
+    let steady = Steady::of(plan);
     one(config, &plan.targets, &steady, load)
 }
 
@@ -219,7 +249,7 @@ pub fn of_run(run: &Settings, region: &Region, warn: &mut impl FnMut(String)) {
 
 /// Runs of the same hours whose peaks together exceed a ceiling: then the engine stops one of them.
 fn overlaps(config: &Config, plan: &Plan) -> Vec<Warning> {
-    let steady = Steady::of(&plan.targets, plan.isolation.as_ref());
+    let steady = Steady::of(plan);
     let limits = &config.limits;
     let scheduled: Vec<(&Arc<Settings>, Duration)> =
         plan.loads.iter().filter_map(|run| Some((run, run.at?))).collect();

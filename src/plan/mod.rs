@@ -1,6 +1,7 @@
 //! From the configuration to what runs: targets, roles, limits, warnings. Pure.
 //!
-//! `targets` resolves probes, `loads` the runs of load, `warnings` says what is probably not meant, `estimate` what it asks of others, `cost` for how much,
+//! `targets` resolves probes, `loads` the runs of load, `share` takes one member's part, `warnings` says what is probably not
+//! meant, `estimate` what it asks of others, `cost` for how much,
 //! `report` shows all of it as text and JSON. `app` runs the result.
 
 mod cost;
@@ -8,6 +9,7 @@ mod estimate;
 mod isolation;
 mod loads;
 pub mod report;
+mod share;
 mod targets;
 #[cfg(test)]
 mod tests;
@@ -21,11 +23,12 @@ pub use loads::{
 };
 
 use crate::config::Config;
+use crate::domain::account::AccountId;
 use crate::domain::credentials::RoleInUse;
 use crate::domain::identity::Identity;
 use crate::domain::target::{SpokeInfo, Target};
 use crate::yaml::Problem;
-use crate::{credentials, diagnosis, endpoint, recording, transport, web};
+use crate::{credentials, diagnosis, endpoint, members, recording, transport, web};
 use ipnet::IpNet;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -46,10 +49,14 @@ pub struct Plan {
     pub isolation: Option<crate::isolation::Settings>,
     /// The runs of load, scheduled or by command.
     pub loads: Vec<Arc<crate::load::Settings>>,
+    /// Whether this agent begins the scheduled ones: of several members the first by name.
+    pub begins_loads: bool,
     /// What all of them share.
     pub load_rules: LoadRules,
-    /// The ceilings.
+    /// The ceilings, which hold for all members together but `in_flight`, which are this agent's own.
     pub limits: Limits,
+    /// What other members ask of each account beside this plan, in requests a second.
+    pub elsewhere: BTreeMap<AccountId, f64>,
     /// Settings of the components.
     pub settings: Settings,
     /// The included files, each once.
@@ -82,6 +89,8 @@ pub struct Settings {
     pub recording: recording::Settings,
     /// Twins.
     pub diagnosis: diagnosis::Settings,
+    /// The agents that share the targets; `None` where one agent does all.
+    pub members: Option<members::Settings>,
 }
 
 /// The ceilings of the whole agent and of each account.
@@ -122,12 +131,14 @@ pub struct Warning {
 /// run of load exceeds a ceiling.
 pub fn plan(config: &Config) -> Result<Plan, Vec<Problem>> {
     let targets = targets::resolve(config);
-    let problems = targets::problems(config, &targets);
+    let replicas = config.members.as_ref().map_or(1, members::Settings::replicas_of_each);
+    let problems = targets::problems(config, &targets, replicas);
     if !problems.is_empty() {
         return Err(problems);
     }
-    let isolation = isolation::resolve(config, &targets)?;
-    let loads = loads::resolve(config, &targets, &loads::Steady::of(&targets, isolation.as_ref()))?;
+    let isolation = isolation::resolve(config, &targets, replicas)?;
+    let steady = loads::Steady::of_all(&targets, isolation.as_ref(), replicas);
+    let loads = loads::resolve(config, &targets, &steady)?;
     let callers = isolation.iter().flat_map(|isolation| &isolation.callers).map(|caller| &caller.session);
     let limits = &config.limits;
     let mut plan = Plan {
@@ -135,6 +146,7 @@ pub fn plan(config: &Config) -> Result<Plan, Vec<Problem>> {
         spokes: targets::spokes(config),
         isolation,
         loads,
+        begins_loads: true,
         load_rules: LoadRules { stop_file: config.load.stop_file.clone(), cool_down: config.load.cool_down },
         limits: Limits {
             requests_per_second: limits.requests_per_second,
@@ -143,6 +155,7 @@ pub fn plan(config: &Config) -> Result<Plan, Vec<Problem>> {
             in_flight_per_account: limits.in_flight_per_account,
         },
         settings: settings(config),
+        elsewhere: share::beside_the_first(&targets, replicas),
         includes: includes(config),
         warnings: Vec::new(),
         targets,
@@ -185,6 +198,7 @@ fn settings(config: &Config) -> Settings {
         web: web::Settings { listen: config.web.listen, status: config.web.status },
         recording: recording::Settings { buckets: config.buckets.clone() },
         diagnosis: diagnosis::Settings { hub_twins: hub.twins || some_probe_signs_as_the_hub(config) },
+        members: config.members.clone(),
     }
 }
 

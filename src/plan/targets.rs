@@ -7,7 +7,7 @@ use crate::domain::credentials::{RoleInUse, RoleSession};
 use crate::domain::identity::{Identity, Signer};
 use crate::domain::name::Name;
 use crate::domain::region::ZoneId;
-use crate::domain::target::{SpokeInfo, Target, TargetId};
+use crate::domain::target::{Cadence, Replica, SpokeInfo, Target, TargetId};
 use crate::yaml::Problem;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -80,6 +80,7 @@ fn target(
         request: probe.request.clone(),
         expectation: probe.expectation.clone(),
         cadence: probe.cadence,
+        replica: Replica::ONLY,
         timeout: probe.timeout,
         fresh_connection: probe.fresh_connection,
         positive_control: None,
@@ -159,7 +160,7 @@ pub(super) fn spokes(config: &Config) -> Vec<SpokeInfo> {
 }
 
 /// What makes a plan impossible: no target, or more requests than a ceiling allows.
-pub(super) fn problems(config: &Config, targets: &[Arc<Target>]) -> Vec<Problem> {
+pub(super) fn problems(config: &Config, targets: &[Arc<Target>], replicas: u32) -> Vec<Problem> {
     if targets.is_empty() {
         let hint = "add `probes` to an api of a spoke".to_owned();
         return vec![config.place.problem("no target", "at least one probe", Some(hint))];
@@ -177,7 +178,8 @@ pub(super) fn problems(config: &Config, targets: &[Arc<Target>]) -> Vec<Problem>
         problem
     };
     let mut problems = Vec::new();
-    let total: f64 = targets.iter().map(|target| target.cadence.per_second()).sum();
+    let by_account = rates_by_account(targets, replicas);
+    let total: f64 = by_account.values().sum();
     if total > config.limits.requests_per_second + 1e-9 {
         problems.push(over(
             "of the whole agent",
@@ -186,7 +188,7 @@ pub(super) fn problems(config: &Config, targets: &[Arc<Target>]) -> Vec<Problem>
             "requests_per_second",
         ));
     }
-    for (account, rate) in rates_by_account(targets) {
+    for (account, rate) in by_account {
         let limit = config.limits.requests_per_second_per_account;
         if rate > limit + 1e-9 {
             let what = format!("in account {account}");
@@ -196,11 +198,16 @@ pub(super) fn problems(config: &Config, targets: &[Arc<Target>]) -> Vec<Problem>
     problems
 }
 
-/// Requests a second by the account whose apis are called.
-pub(super) fn rates_by_account(targets: &[Arc<Target>]) -> BTreeMap<AccountId, f64> {
+/// Requests a second by the account whose apis are called, each interval with so many replicas; a rate is divided
+/// among them.
+pub(super) fn rates_by_account(targets: &[Arc<Target>], replicas: u32) -> BTreeMap<AccountId, f64> {
     let mut rates = BTreeMap::new();
     for target in targets {
-        *rates.entry(target.account.clone()).or_insert(0.0) += target.cadence.per_second();
+        let times = match target.cadence {
+            Cadence::Every(_) => f64::from(replicas),
+            Cadence::PerSecond(_) => 1.0,
+        };
+        *rates.entry(target.account.clone()).or_insert(0.0) += times * target.cadence.per_second();
     }
     rates
 }

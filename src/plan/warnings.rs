@@ -4,7 +4,8 @@ use crate::config::units::{duration_text, rate_text};
 use crate::config::{Config, DEFAULT_BUCKETS};
 use crate::domain::name::Name;
 use crate::domain::target::Target;
-use crate::plan::targets::{control_of, rates_by_account};
+use crate::plan::steady_rates;
+use crate::plan::targets::control_of;
 use crate::plan::{Plan, Warning, account_quota};
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -62,7 +63,7 @@ pub(super) fn warnings(config: &Config, plan: &Plan) -> Vec<Warning> {
         }
     }
     let tenth = account_quota(&config.hub.region) / 10.0;
-    for (account, rate) in rates_by_account(&plan.targets) {
+    for (account, rate) in steady_rates(plan) {
         if rate > tenth {
             let message = format!(
                 "account {account} is asked {} in all, above a tenth of its quota for the region, which its \

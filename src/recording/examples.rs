@@ -8,7 +8,7 @@ use crate::domain::moment::Moment;
 use crate::domain::observation::{Observation, RequestIds, Verdict};
 use crate::domain::outcome::Reason;
 use crate::domain::request::RequestTemplate;
-use crate::domain::target::{Cadence, SpokeInfo, Target, TargetId};
+use crate::domain::target::{Cadence, Replica, SpokeInfo, Target, TargetId};
 use crate::recording::{Recorder, Settings};
 use http::Method;
 use std::sync::Arc;
@@ -45,6 +45,7 @@ pub(crate) fn target(path: &str) -> Target {
         },
         expectation: Expectation::default(),
         cadence: Cadence::Every(Duration::from_secs(30)),
+        replica: Replica::ONLY,
         timeout: Duration::from_secs(31),
         fresh_connection: false,
         positive_control: None,

@@ -19,6 +19,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("transport", &["domain", "seams"]),
     ("endpoint", &["domain", "seams", "recording"]),
     ("credentials", &["domain", "seams", "recording", "explain"]),
+    ("members", &["domain", "seams", "recording"]),
     ("web", &["domain", "recording"]),
     ("simulator", &["domain", "yaml", "seams"]),
     (
@@ -58,7 +59,18 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("load", &["domain", "seams", "schedule", "recording", "credentials", "attempt", "pacing"]),
     (
         "config",
-        &["domain", "yaml", "load", "schedule", "transport", "endpoint", "credentials", "web", "recording"],
+        &[
+            "domain",
+            "yaml",
+            "load",
+            "schedule",
+            "transport",
+            "endpoint",
+            "credentials",
+            "members",
+            "web",
+            "recording",
+        ],
     ),
     (
         "plan",
@@ -69,6 +81,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "transport",
             "endpoint",
             "credentials",
+            "members",
             "web",
             "recording",
             "diagnosis",
@@ -92,6 +105,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "transport",
             "endpoint",
             "credentials",
+            "members",
             "web",
             "attempt",
             "diagnosis",

@@ -12,7 +12,7 @@ use spokeprobe::domain::identity::{Identity, Signer};
 use spokeprobe::domain::moment::Moment;
 use spokeprobe::domain::outcome::Reason;
 use spokeprobe::domain::request::{Exchange, FailureKind, RequestTemplate, Response, TransportFailure};
-use spokeprobe::domain::target::{Cadence, Target, TargetId};
+use spokeprobe::domain::target::{Cadence, Replica, Target, TargetId};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
@@ -159,6 +159,7 @@ pub(crate) fn judged(
         },
         expectation: Expectation::default(),
         cadence: Cadence::Every(Duration::from_secs(30)),
+        replica: Replica::ONLY,
         timeout: Duration::from_secs(31),
         fresh_connection: false,
         positive_control: None,
