@@ -281,12 +281,13 @@ def test_instances_have_no_key() -> None:
 
 
 def test_user_data_is_a_sound_script(tool: Callable[[str], Path], tested: Callable[[str], str], tmp_path: Path) -> None:
-    """shellcheck finds nothing in the user data that an instance would get; an unquoted variable is found."""
+    """shellcheck finds nothing in the user data that an instance would get; an unquoted variable is found. Its unit is that of the packages."""
     import base64
 
     made = [what for test_run, address, what in values(tested("hub")) if test_run == "an_instance_in_place_of_a_task" and "aws_launch_template" in address]
     script = tmp_path / "user-data.sh"
     script.write_bytes(base64.b64decode(made[0]["user_data"]))
+    assert (DEPLOY / "systemd" / "spokeprobe.service").read_text() in script.read_text(), "the instance has another unit than the packages"
     found = run(tool("shellcheck"), script)
     assert found.returncode == 0, found.stdout
     script.write_text(script.read_text() + "rm $1\n")

@@ -11,6 +11,8 @@ locals {
     config_origin    = local.config_origin
     config_base64    = var.config_source == "s3" ? "" : base64encode(var.config_yaml)
     stop_timeout_sec = var.stop_timeout_seconds
+    # The unit of the packages; only what differs is a drop-in.
+    unit = trimspace(file("${path.module}/../../systemd/spokeprobe.service"))
   })])
 }
 
