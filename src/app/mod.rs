@@ -10,6 +10,7 @@ mod load_once;
 mod loads;
 mod once;
 mod outside;
+mod reconcile;
 
 pub use drain::{DRAIN_DEADLINE, termination};
 pub use explanation::explanation;
@@ -17,6 +18,7 @@ pub use load_once::{LoadNotBegun, LoadOnce};
 pub use loads::stop_loads_on_signal;
 pub use once::{Once, OnceFailure};
 pub use outside::{Seams, SetupProblem};
+pub use reconcile::{Changes, Handle, NeedsRestart, ReconcileProblem};
 
 use crate::attempt::{Attempter, PreparedTarget, PreparingProblem};
 use crate::credentials::Store;
@@ -51,6 +53,7 @@ pub struct App {
     watch: endpoint::Watch,
     keeper: Keeper,
     seams: Seams,
+    handle: Handle,
 }
 
 /// Why an agent cannot be built from a plan. A checked configuration does not get here.
@@ -164,6 +167,7 @@ impl App {
             watch,
             keeper,
             seams,
+            handle: Handle::new(plan),
         })
     }
 
@@ -171,6 +175,12 @@ impl App {
     #[must_use]
     pub fn load_switch(&self) -> Switch {
         self.keeper.switch()
+    }
+
+    /// What changes the plan while the agent runs, also before it does.
+    #[must_use]
+    pub fn handle(&self) -> Handle {
+        self.handle.clone()
     }
 
     /// What is counted and kept.
@@ -199,6 +209,7 @@ impl App {
             watch,
             keeper,
             seams,
+            handle: _,
         } = self;
         // The web server answers until the very end, so that the last scrape sees the drained counts.
         let web_shutdown = CancellationToken::new();
