@@ -54,6 +54,7 @@ pub struct App {
     keeper: Keeper,
     seams: Seams,
     handle: Handle,
+    reload: Option<web::Reload>,
 }
 
 /// Why an agent cannot be built from a plan. A checked configuration does not get here.
@@ -168,6 +169,7 @@ impl App {
             keeper,
             seams,
             handle: Handle::new(plan),
+            reload: None,
         })
     }
 
@@ -181,6 +183,11 @@ impl App {
     #[must_use]
     pub fn handle(&self) -> Handle {
         self.handle.clone()
+    }
+
+    /// Says what `POST /-/reload` does; without it there is nothing to reload.
+    pub fn set_reload(&mut self, reload: web::Reload) {
+        self.reload = Some(reload);
     }
 
     /// What is counted and kept.
@@ -210,6 +217,7 @@ impl App {
             keeper,
             seams,
             handle: _,
+            reload,
         } = self;
         // The web server answers until the very end, so that the last scrape sees the drained counts.
         let web_shutdown = CancellationToken::new();
@@ -231,7 +239,7 @@ impl App {
                 let switch = keeper.switch();
                 Arc::new(move || switch.stop_all("the stop request over HTTP").len())
             },
-            reload: None,
+            reload,
             explain: explanation,
         };
         let server =
