@@ -6,7 +6,7 @@
 mod correlation;
 mod prepared;
 
-pub use prepared::{PreparedTarget, PreparingProblem};
+pub use prepared::{AddressedTarget, PreparedTarget, PreparingProblem};
 
 use crate::classify::{self, Classified, Lesson, Wording};
 use crate::credentials::{NoSession, Session};

@@ -47,6 +47,58 @@ impl fmt::Display for PreparingProblem {
 
 impl std::error::Error for PreparingProblem {}
 
+/// A target of which all that can fail about it has been done: it has an address and a request.
+pub struct AddressedTarget {
+    target: Arc<Target>,
+    address: Address,
+    request: HttpRequest,
+}
+
+impl AddressedTarget {
+    /// Addresses the target.
+    ///
+    /// # Errors
+    /// When it cannot be addressed or a header cannot be sent.
+    pub fn new(target: Arc<Target>, endpoint: &endpoint::Settings) -> Result<Self, PreparingProblem> {
+        let address = endpoint::address(endpoint, &target.api, target.addressing, target.id.zone.as_ref())
+            .map_err(PreparingProblem::Addressing)?;
+        let request = addressed(&target, &address)?;
+        Ok(Self { target, address, request })
+    }
+
+    /// The target.
+    #[must_use]
+    pub const fn target(&self) -> &Arc<Target> {
+        &self.target
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub const fn address(&self) -> &Address {
+        &self.address
+    }
+
+    /// Finds its signer.
+    #[must_use]
+    pub fn prepared(
+        self,
+        store: &Arc<Store>,
+        positive_control: Option<Arc<TargetRecorder>>,
+    ) -> PreparedTarget {
+        let Self { target, address, request } = self;
+        PreparedTarget {
+            user_agent: correlation::user_agent(&target.id),
+            signer: store.handle(&target.signer),
+            store: Arc::clone(store),
+            slot: Some(SignedRequestSlot::default()),
+            target,
+            address,
+            request,
+            positive_control,
+        }
+    }
+}
+
 impl PreparedTarget {
     /// Addresses the target and finds its signer.
     ///
@@ -58,22 +110,7 @@ impl PreparedTarget {
         store: &Arc<Store>,
         positive_control: Option<Arc<TargetRecorder>>,
     ) -> Result<Self, PreparingProblem> {
-        let address = endpoint::address(endpoint, &target.api, target.addressing, target.id.zone.as_ref())
-            .map_err(PreparingProblem::Addressing)?;
-        let request = addressed(&target, &address)?;
-        let user_agent = correlation::user_agent(&target.id);
-        let signer = store.handle(&target.signer);
-        let store = Arc::clone(store);
-        Ok(Self {
-            target,
-            address,
-            request,
-            user_agent,
-            signer,
-            store,
-            slot: Some(SignedRequestSlot::default()),
-            positive_control,
-        })
+        Ok(AddressedTarget::new(target, endpoint)?.prepared(store, positive_control))
     }
 
     /// The same target with a signature of its own for each attempt (`load.reuse_signatures: false`): what a client

@@ -130,6 +130,21 @@ pub struct Target {
     pub twins: bool,
 }
 
+impl Target {
+    /// True when the other one puts the same question: request, identity, addressing and expectation are alike, so that
+    /// what was learnt from the answers to one holds for the other. How often and how long is no part of it.
+    #[must_use]
+    pub fn asks_the_same(&self, other: &Self) -> bool {
+        self.request == other.request
+            && self.identity == other.identity
+            && self.signer == other.signer
+            && self.account == other.account
+            && self.api == other.api
+            && self.addressing == other.addressing
+            && self.expectation == other.expectation
+    }
+}
+
 /// What `spoke_info` says of a spoke.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SpokeInfo {

@@ -202,9 +202,16 @@ impl Recorder {
     /// For a target that is there already (the same labels) the counters go on; last outcome, streak, door
     /// and window fall if the request, the identity, the addressing or the expectation is another now.
     pub fn add_target(&self, target: &Arc<Target>) -> Arc<TargetRecorder> {
+        self.add_target_at(target, true)
+    }
+
+    /// The same; `same_place` is false where the request goes to another place than before, so that what was learnt
+    /// falls in any case.
+    pub fn add_target_at(&self, target: &Arc<Target>, same_place: bool) -> Arc<TargetRecorder> {
         let mut members = self.shared.members_mut();
-        if let Some(known) = members.targets.get(&target.id) {
-            known.replace(target);
+        if let Some(known) = members.targets.get_mut(&target.id) {
+            let asks_the_same = same_place && known.target().asks_the_same(target);
+            *known = Arc::new(known.reformed(target, asks_the_same));
             return Arc::clone(known);
         }
         let spoke = members.spokes.entry(target.id.spoke.clone()).or_insert_with(Spoke::new);
@@ -216,16 +223,22 @@ impl Recorder {
     }
 
     /// Forgets a target and its series; with the last target of a spoke also the spoke's counters, and if
-    /// the spoke is not announced either, everything of it.
+    /// the spoke is not announced either, everything of it. Attempts of it that end later are counted nowhere.
     pub fn remove_target(&self, id: &TargetId) {
+        self.remove_targets(std::iter::once(id));
+    }
+
+    /// The same for many.
+    pub fn remove_targets<'a>(&self, ids: impl IntoIterator<Item = &'a TargetId>) {
         let mut members = self.shared.members_mut();
-        if members.targets.remove(id).is_none() {
-            return;
-        }
-        if let Some(spoke) = members.spokes.get_mut(&id.spoke) {
-            spoke.targets = spoke.targets.saturating_sub(1);
-            if spoke.targets == 0 {
-                let _absent = self.shared.families.retries.remove_label_values(&[id.spoke.as_str()]);
+        for id in ids {
+            let Some(recorder) = members.targets.remove(id) else { continue };
+            recorder.retire();
+            if let Some(spoke) = members.spokes.get_mut(&id.spoke) {
+                spoke.targets = spoke.targets.saturating_sub(1);
+                if spoke.targets == 0 {
+                    let _absent = self.shared.families.retries.remove_label_values(&[id.spoke.as_str()]);
+                }
             }
         }
         self.forget_strangers(&mut members);

@@ -3,7 +3,9 @@
 //! The calls of an attempt come in this order: `due`, then either `missed`, or `started` and `observed`, or
 //! (no permit) `observed` alone. All of them take one short lock of the target, so its books balance at
 //! every moment, also for a reader; targets share no lock but a spoke's and the board's, held for a push.
+//! `forms` has what becomes of it all when the configuration changes, `learnt` what twins taught.
 
+mod forms;
 mod learnt;
 
 use crate::domain::moment::Moment;
@@ -28,19 +30,26 @@ use std::sync::{Arc, Mutex};
 /// codes cannot make more series: beyond this, a new code is counted as the first of its class (418 as 400).
 pub const RESULTS_PER_TARGET: usize = 100;
 
-/// The recorder of one target.
+/// The recorder of one form of a target. The forms that a configuration gives to one label set in turn share its
+/// counters; only the last one writes what is remembered of the answers.
 pub struct TargetRecorder {
     id: TargetId,
+    /// Another number for each form that asks something else.
+    form: u64,
     families: Arc<Families>,
     board: Arc<Board>,
     spoke: Arc<SpokeRecorder>,
     retries: IntCounter,
     lag: Histogram,
-    state: Mutex<State>,
+    state: Arc<Mutex<State>>,
 }
 
 struct State {
     target: Arc<Target>,
+    /// The form that writes what is remembered.
+    form: u64,
+    /// True once the target was removed: nothing of it counts from then on.
+    gone: bool,
     books: Books,
     waiting: i64,
     in_flight: i64,
@@ -120,6 +129,9 @@ impl TargetRecorder {
     /// `count` attempts became due at once: what the timetable says of arrivals it skips, before `missed`.
     pub fn due_many(&self, count: u64) {
         let mut state = locked(&self.state);
+        if state.gone {
+            return;
+        }
         state.books.due += count;
         state.waiting = state.waiting.saturating_add_unsigned(count);
         self.families.in_flight.add(i64::try_from(count).unwrap_or(i64::MAX));
@@ -128,6 +140,9 @@ impl TargetRecorder {
     /// `count` attempts that were counted as due were never made.
     pub fn missed(&self, cause: MissCause, count: u64) {
         let mut state = locked(&self.state);
+        if state.gone {
+            return;
+        }
         state.books.miss(cause, count);
         state.waiting = state.waiting.saturating_sub_unsigned(count);
         self.families.in_flight.sub(i64::try_from(count).unwrap_or(i64::MAX));
@@ -136,6 +151,9 @@ impl TargetRecorder {
     /// An attempt got its permit and goes out.
     pub fn started(&self) {
         let mut state = locked(&self.state);
+        if state.gone {
+            return;
+        }
         state.waiting -= 1;
         state.in_flight += 1;
     }
@@ -144,6 +162,9 @@ impl TargetRecorder {
     /// counted as missed, cause `paused`, and the books stay balanced.
     pub fn abandoned(&self, started: bool) {
         let mut state = locked(&self.state);
+        if state.gone {
+            return;
+        }
         self.left(&mut state, started);
         state.books.miss(MissCause::Paused, 1);
     }
@@ -151,13 +172,18 @@ impl TargetRecorder {
     /// An attempt that had `started` ended, or never got a permit (`started` is then `false`).
     ///
     /// `unsent`/`overloaded` is counted and changes nothing else: it says something of the agent, nothing of
-    /// the target.
+    /// the target. Nor does an attempt of an earlier form: what it asked is not asked any more. One that ends after
+    /// its target was removed is counted nowhere.
     pub fn observed(&self, seen: &Observation, started: bool) {
         let reason = seen.verdict.reason;
         let response_time = seen.sent.map(|_| seen.response_time());
         let mut failure = None;
         {
             let mut state = locked(&self.state);
+            if state.gone {
+                return;
+            }
+            let current = state.form == self.form;
             self.left(&mut state, started);
             state.books.result(seen.code, reason, 1);
             state.retries += u64::from(seen.retries);
@@ -165,12 +191,17 @@ impl TargetRecorder {
                 state.books.durations[reason.outcome() as usize]
                     .get_or_insert_with(|| Box::new(Durations::new(self.families.duration.bounds())))
                     .observe(took.as_secs_f64());
-                state.window.record(took);
+                if current {
+                    state.window.record(took);
+                }
             }
-            if seen.signed_header_bytes.is_some() {
+            if current && seen.signed_header_bytes.is_some() {
                 state.signed_header_bytes = seen.signed_header_bytes;
             }
-            if reason != Reason::Overloaded {
+            if reason != Reason::Overloaded && !seen.verdict.expected {
+                state.books.unexpected(reason, 1);
+            }
+            if reason != Reason::Overloaded && current {
                 failure = self.remember(&mut state, seen);
             }
         }
@@ -239,8 +270,11 @@ impl TargetRecorder {
             families: Arc::clone(families),
             board: Arc::clone(board),
             spoke: Arc::clone(spoke),
-            state: Mutex::new(State {
+            form: 0,
+            state: Arc::new(Mutex::new(State {
                 target: Arc::clone(target),
+                form: 0,
+                gone: false,
                 books: Books::default(),
                 waiting: 0,
                 in_flight: 0,
@@ -252,35 +286,11 @@ impl TargetRecorder {
                 window: window_for(target.cadence),
                 diagnosis: None,
                 twins: TwinCounts::default(),
-            }),
+            })),
             id,
         };
         begin_at_zero(&mut locked(&recorder.state));
         recorder
-    }
-
-    /// Takes another form of the same target: counters go on; what was learnt of the request falls when the
-    /// request, who signs it, where it goes or what is expected has changed.
-    pub(super) fn replace(&self, target: &Arc<Target>) {
-        let mut state = locked(&self.state);
-        let old = std::mem::replace(&mut state.target, Arc::clone(target));
-        let same_question = old.request == target.request
-            && old.identity == target.identity
-            && old.signer == target.signer
-            && old.account == target.account
-            && old.api == target.api
-            && old.addressing == target.addressing
-            && old.expectation == target.expectation;
-        if !same_question {
-            state.last = None;
-            state.door = None;
-            state.diagnosis = None;
-            state.signed_header_bytes = None;
-        }
-        if !same_question || std::mem::discriminant(&old.cadence) != std::mem::discriminant(&target.cadence) {
-            state.window = window_for(target.cadence);
-        }
-        begin_at_zero(&mut state);
     }
 
     /// The target's labels.
@@ -322,7 +332,6 @@ impl TargetRecorder {
         }
         let failure = (!seen.verdict.expected).then(|| Arc::new(Failure::of(&self.id, &latest, seen)));
         if let Some(failure) = &failure {
-            state.books.unexpected(seen.verdict.reason, 1);
             push_bounded(&mut state.failures, Arc::clone(failure), KEPT_FAILURES_PER_TARGET);
         }
         if !overtaken {

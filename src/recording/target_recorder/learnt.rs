@@ -34,9 +34,12 @@ impl TargetRecorder {
         state.books.twins[twin as usize] += 1;
     }
 
-    /// Replaces what is known about the target's refusals; `None` when it no longer holds.
+    /// Replaces what is known about the target's refusals; `None` when it no longer holds. Without effect for a form
+    /// that is not asked any more.
     pub fn set_diagnosis(&self, diagnosis: Option<KnownDiagnosis>) {
-        locked(&self.state).diagnosis = diagnosis.map(Box::new);
+        if let Some(mut state) = self.remembered() {
+            state.diagnosis = diagnosis.map(Box::new);
+        }
     }
 
     /// How it stands, for what many targets share.
