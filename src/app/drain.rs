@@ -15,20 +15,14 @@ pub(super) const WEB_DEADLINE: Duration = Duration::from_secs(1);
 pub(super) async fn within_deadline(
     pacing: &Pacing,
     diagnoser: &Diagnoser,
-    isolation: Option<JoinHandle<()>>,
+    isolation: JoinHandle<()>,
     loads: JoinHandle<()>,
 ) {
     // Twins and checks end as well, so that both sides have counted the same; the attempts in flight begin no
     // new twins once the diagnoser is closing.
-    let isolation = async {
-        if let Some(isolation) = isolation {
-            // How it ended was looked at before; here only that it has.
-            drop(isolation.await);
-        }
-    };
     let all = async {
         // Runs of load end without going down slowly; the log says how each ended.
-        let (.., _loads) = tokio::join!(pacing.drain(), diagnoser.drain(), isolation, loads);
+        let (.., _isolation, _loads) = tokio::join!(pacing.drain(), diagnoser.drain(), isolation, loads);
     };
     if tokio::time::timeout(DRAIN_DEADLINE, all).await.is_err() {
         tracing::warn!(

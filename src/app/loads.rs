@@ -3,17 +3,18 @@
 //! They share sessions and ceilings with health, and nothing else: a transport, an attempter and in the real world
 //! a thread of their own, so that a run at thousands a second never makes a health probe late.
 
+use crate::app::agent::Agent;
 use crate::app::outside::Seams;
 use crate::attempt::{Attempter, PreparedTarget, PreparingProblem};
 use crate::credentials::Store;
 use crate::endpoint;
-use crate::load::{self, Budget, Hands, Keeper, KeeperParts, Switch};
-use crate::plan::{self, Plan};
+use crate::load::{self, Budget, Hands, Keeper, KeeperParts, Rules, Switch};
+use crate::plan::{self, Limits, Plan};
 use crate::recording::{LoadInfo, Recorder};
 use crate::seams;
 use crate::signing::SigningScope;
 use std::sync::Arc;
-use tokio::task::JoinHandle;
+use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 /// The hands of a run: an attempter over the transport of loads.
@@ -35,35 +36,41 @@ pub(super) fn announced(plan: &Plan) -> Vec<LoadInfo> {
     scheduled.map(|load| LoadInfo { name: load.name.clone(), target: load.target.id.clone() }).collect()
 }
 
-/// The keeper of the plan's loads.
+/// A keeper without loads.
 pub(super) fn keeper(
-    plan: &Plan,
     seams: &Seams,
     store: &Arc<Store>,
     recorder: &Arc<Recorder>,
-    scope: SigningScope,
+    plan: &Plan,
+    budget: Arc<Budget>,
 ) -> Keeper {
-    let limits = &plan.limits;
-    let (endpoint, of_prepare) = (plan.settings.endpoint.clone(), Arc::clone(store));
-    let stop_file = plan.load_rules.stop_file.clone();
+    let scope = SigningScope::execute_api(plan.settings.endpoint.region.clone());
     let parts = KeeperParts {
         hands: hands(seams, scope),
         recorder: Arc::clone(recorder),
         store: Arc::clone(store),
-        budget: Budget::new(
-            limits.requests_per_second,
-            limits.requests_per_second_per_account,
-            plan::steady_rates(plan).into_iter().collect(),
-        ),
-        prepare: Box::new(move |load| prepared(load, &endpoint, &of_prepare)),
-        stop_file_exists: Box::new(move || stop_file.as_ref().is_some_and(|file| file.exists())),
-        is_first_member: {
-            let begins_loads = plan.begins_loads;
-            Box::new(move || begins_loads)
-        },
-        cool_down: plan.load_rules.cool_down,
+        budget,
     };
-    Keeper::new(plan.loads.clone(), parts)
+    Keeper::new(&[], rules(plan, store), parts)
+}
+
+/// What all loads of a plan share.
+pub(super) fn rules(plan: &Plan, store: &Arc<Store>) -> Rules {
+    let (endpoint, store) = (plan.settings.endpoint.clone(), Arc::clone(store));
+    let (stop_file, begins_loads) = (plan.load_rules.stop_file.clone(), plan.begins_loads);
+    Rules {
+        prepare: Box::new(move |load| prepared(load, &endpoint, &store)),
+        stop_file_exists: Box::new(move || stop_file.as_ref().is_some_and(|file| file.exists())),
+        cool_down: plan.load_rules.cool_down,
+        begins_loads: Box::new(move || begins_loads),
+    }
+}
+
+/// Sets the ceilings of a plan.
+pub(super) fn set_budget(budget: &Budget, plan: &Plan) {
+    let Limits { requests_per_second, requests_per_second_per_account, .. } = plan.limits;
+    let steady = plan::steady_rates(plan).into_iter().collect();
+    budget.set(requests_per_second, requests_per_second_per_account, steady);
 }
 
 /// The target of a run, which reuses signatures or not as it is told.
@@ -76,19 +83,27 @@ pub(super) fn prepared(
     Ok(if load.reuse_signatures { prepared } else { prepared.signing_each_anew() })
 }
 
+/// How long after its thread is gone the keeper gets another.
+const THREAD_AGAIN: Duration = Duration::from_secs(10);
+
 /// Runs the keeper until the shutdown and the end of its runs. A keeper that fails takes no health probe with it:
-/// the log says so.
-pub(super) fn start(keeper: Keeper, own_thread: bool, shutdown: CancellationToken) -> JoinHandle<()> {
-    seams::spawn("loads", async move {
-        if own_thread {
-            let ended = seams::on_own_thread("loads", move || keeper.run(shutdown)).await;
-            if let Err(failure) = ended {
-                tracing::error!(%failure, "the thread of the loads is gone: none begins until the agent is restarted");
-            }
-        } else {
-            keeper.run(shutdown).await;
-        }
-    })
+/// the log says so, and it begins again.
+pub(super) async fn keep(agent: Arc<Agent>, shutdown: CancellationToken) {
+    if !agent.seams.loads_on_own_thread {
+        agent.keeper.run(shutdown).await;
+        return;
+    }
+    loop {
+        let (keeper, stop) = (Arc::clone(&agent), shutdown.clone());
+        let work = move || async move { keeper.keeper.run(stop).await };
+        let Err(failure) = seams::on_own_thread("loads", work).await else { return };
+        agent.recorder.task_panicked();
+        tracing::error!(
+            %failure, again_in_seconds = THREAD_AGAIN.as_secs(),
+            "the thread of the loads is gone; this is a defect, please report it with the log"
+        );
+        agent.seams.wait.until(agent.seams.clock.now() + THREAD_AGAIN).await;
+    }
 }
 
 /// Stops all runs of load at each SIGUSR1. Never ends. The agent listens also when no load is configured: the

@@ -1,9 +1,9 @@
 //! The real outside: the machine's clock, the network, STS.
 
+use super::network::Network;
 use crate::credentials::SdkSessions;
 use crate::plan::Settings;
 use crate::seams::{Clock, Link, PreciseWait, Sessions, SystemClock, TokioWait, Transport, Wait};
-use crate::transport::HttpTransport;
 use std::fmt;
 use std::sync::Arc;
 
@@ -27,11 +27,20 @@ pub struct Seams {
     /// Whether runs of load get a thread of their own; not where time is simulated, since a simulated clock
     /// belongs to one runtime.
     pub loads_on_own_thread: bool,
+    /// What `transport`, `link` and `load_transport` go through, where other settings need another network; `None`
+    /// where they do not, as in memory.
+    pub network: Option<Network>,
 }
 
 /// Why the outside cannot be reached at all.
 #[derive(Debug)]
 pub struct SetupProblem(String);
+
+impl SetupProblem {
+    pub(super) const fn new(text: String) -> Self {
+        Self(text)
+    }
+}
 
 impl fmt::Display for SetupProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -61,6 +70,7 @@ impl Seams {
             precise_wait,
             load_transport,
             loads_on_own_thread: false,
+            network: None,
         }
     }
 
@@ -79,14 +89,9 @@ impl Seams {
             }
         };
         let clock: Arc<dyn Clock> = Arc::new(clock);
-        let http = Arc::new(
-            HttpTransport::new(&settings.transport, Arc::clone(&clock))
-                .map_err(|problem| SetupProblem(problem.to_string()))?,
-        );
-        let link = Arc::clone(&http) as Arc<dyn Link>;
-        // reqwest's pool hides waits and second sendings, which a load is there to show.
-        let load_transport: Arc<dyn Transport> = Arc::new(http.direct());
-        let transport: Arc<dyn Transport> = http;
+        let network = Network::new(&settings.transport, Arc::clone(&clock))?;
+        let (transport, link, load_transport) =
+            (network.transport(), network.link(), network.load_transport());
         let sessions: Arc<dyn Sessions> =
             Arc::new(SdkSessions::new(&settings.credentials, Arc::clone(&transport), Arc::clone(&clock)));
         Ok(Self {
@@ -98,6 +103,7 @@ impl Seams {
             precise_wait,
             load_transport,
             loads_on_own_thread: true,
+            network: Some(network),
         })
     }
 }

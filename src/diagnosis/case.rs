@@ -1,7 +1,8 @@
 //! What is known about the refusals of one target: when the next round is due, what the last one taught.
 //!
 //! A diagnosis belongs to one wording of one target's refusals, and so to one identity, since a target has one.
-//! It falls when the target is answered otherwise, or when no round has confirmed it for [`HOLDS`].
+//! It falls when the target is answered otherwise, or when no round has confirmed it for [`HOLDS`]. A target whose
+//! configuration asks something else now has another case; the one before is closed and learns nothing more.
 
 use super::relatives::Relatives;
 use crate::attempt::Attempted;
@@ -11,6 +12,7 @@ use crate::domain::moment::Moment;
 use crate::domain::outcome::{Outcome, Reason};
 use crate::domain::target::Target;
 use crate::recording::{KnownDiagnosis, TargetRecorder};
+use arc_swap::ArcSwap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -26,8 +28,9 @@ pub const HOLDS: Duration = Duration::from_secs(900);
 pub struct Case {
     target: Arc<Target>,
     recorder: Arc<TargetRecorder>,
-    relatives: Relatives,
-    state: Mutex<State>,
+    relatives: ArcSwap<Relatives>,
+    /// Shared with the forms of the target that ask the same.
+    state: Arc<Mutex<State>>,
 }
 
 #[derive(Default)]
@@ -37,6 +40,7 @@ struct State {
     known: Option<Known>,
     asked: Option<Moment>,
     running: bool,
+    closed: bool,
 }
 
 struct Known {
@@ -59,7 +63,36 @@ impl Case {
     /// A target of which nothing is known.
     #[must_use]
     pub fn new(target: Arc<Target>, recorder: Arc<TargetRecorder>, relatives: Relatives) -> Arc<Self> {
-        Arc::new(Self { target, recorder, relatives, state: Mutex::default() })
+        let relatives = ArcSwap::from_pointee(relatives);
+        Arc::new(Self { target, recorder, relatives, state: Arc::default() })
+    }
+
+    /// The case of another form of the target that asks the same: what is known stays.
+    #[must_use]
+    pub fn reformed(
+        &self,
+        target: Arc<Target>,
+        recorder: Arc<TargetRecorder>,
+        relatives: Relatives,
+    ) -> Arc<Self> {
+        let relatives = ArcSwap::from_pointee(relatives);
+        Arc::new(Self { target, recorder, relatives, state: Arc::clone(&self.state) })
+    }
+
+    /// Other targets explain this one now.
+    pub fn set_relatives(&self, relatives: Relatives) {
+        self.relatives.store(Arc::new(relatives));
+    }
+
+    /// The target is no more, or asks something else: no round begins any more, and one under way ends without effect.
+    pub fn close(&self) {
+        let mut state = self.state();
+        state.closed = true;
+        (state.known, state.wording) = (None, None);
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.state().closed
     }
 
     /// What the next attempt should be judged with.
@@ -80,13 +113,16 @@ impl Case {
         &self.recorder
     }
 
-    pub(super) const fn relatives(&self) -> &Relatives {
-        &self.relatives
+    pub(super) fn relatives(&self) -> Arc<Relatives> {
+        self.relatives.load_full()
     }
 
     /// Takes note of an attempt; gives the wording to be explained if a round is due.
     pub(super) fn saw(&self, attempted: &Attempted, now: Moment) -> Option<Wording> {
         let mut state = self.state();
+        if state.closed {
+            return None;
+        }
         let reason = attempted.observation.verdict.reason;
         let Some(wording) = attempted.wording else {
             // What never arrived, or got no answer, says nothing about a refusal.
@@ -126,7 +162,7 @@ impl Case {
     /// Begins a round; `None` if one is running.
     pub(super) fn begin_round(self: &Arc<Self>, now: Moment) -> Option<RunningRound> {
         let mut state = self.state();
-        if state.running {
+        if state.running || state.closed {
             return None;
         }
         state.running = true;

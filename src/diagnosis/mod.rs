@@ -30,6 +30,7 @@ use crate::domain::observation::Twin;
 use crate::endpoint;
 use crate::recording::Recorder;
 use crate::seams::Clock;
+use arc_swap::ArcSwap;
 use budget::Budget;
 use futures_util::FutureExt as _;
 use std::fmt;
@@ -47,8 +48,7 @@ pub struct Settings {
 
 /// Sends twins and keeps what they teach. Share it as `Arc<Diagnoser>`.
 pub struct Diagnoser {
-    settings: Settings,
-    endpoint: endpoint::Settings,
+    ground: ArcSwap<Ground>,
     attempter: Arc<Attempter>,
     recorder: Arc<Recorder>,
     store: Arc<Store>,
@@ -58,9 +58,15 @@ pub struct Diagnoser {
     closing: CancellationToken,
 }
 
+/// What the configuration says, and may say otherwise one day.
+struct Ground {
+    settings: Settings,
+    endpoint: endpoint::Settings,
+}
+
 impl fmt::Debug for Diagnoser {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Diagnoser").field("settings", &self.settings).finish_non_exhaustive()
+        f.debug_struct("Diagnoser").field("settings", &self.ground.load().settings).finish_non_exhaustive()
     }
 }
 
@@ -77,8 +83,7 @@ impl Diagnoser {
     ) -> Self {
         let budget = Budget::new(clock.now());
         Self {
-            settings,
-            endpoint,
+            ground: ArcSwap::from_pointee(Ground { settings, endpoint }),
             attempter,
             recorder,
             store,
@@ -87,6 +92,11 @@ impl Diagnoser {
             tasks: TaskTracker::new(),
             closing: CancellationToken::new(),
         }
+    }
+
+    /// Twins go by these settings from now on.
+    pub fn set(&self, settings: Settings, endpoint: endpoint::Settings) {
+        self.ground.store(Arc::new(Ground { settings, endpoint }));
     }
 
     /// Takes note of an attempt that ended, and begins a round of twins where one is due. `spare` gives a permit if
@@ -148,7 +158,7 @@ impl Diagnoser {
     async fn round(&self, case: &Case, wording: Wording, mut evidence: Evidence, twins: Vec<Twin>) {
         let mut lost = false;
         for twin in twins {
-            if self.closing.is_cancelled() {
+            if self.closing.is_cancelled() || case.is_closed() {
                 return;
             }
             let Some(answer) = self.ask(case, twin).await else {

@@ -12,29 +12,31 @@ use crate::recording::TwinEnd;
 use std::sync::Arc;
 
 impl Diagnoser {
-    fn twins<'a>(&'a self, case: &'a Case) -> Twins<'a> {
-        Twins {
+    /// As the configuration of this moment has it.
+    fn with_twins<T>(&self, case: &Case, ask: impl FnOnce(&Twins<'_>) -> T) -> T {
+        let (ground, relatives) = (self.ground.load(), case.relatives());
+        ask(&Twins {
             target: case.target(),
-            relatives: case.relatives(),
-            settings: self.settings,
-            endpoint: &self.endpoint,
-        }
+            relatives: &relatives,
+            settings: ground.settings,
+            endpoint: &ground.endpoint,
+        })
     }
 
     /// What is known about a refusal before anything is sent.
     pub(super) fn recorded_evidence(&self, case: &Case, wording: Wording) -> Evidence {
-        self.twins(case).recorded_evidence(wording, self.clock.now())
+        self.with_twins(case, |twins| twins.recorded_evidence(wording, self.clock.now()))
     }
 
     /// The twins worth sending: none where they may not be sent, and none where the record decides already.
     pub(super) fn twins_for(&self, case: &Case, evidence: &Evidence) -> Vec<Twin> {
-        self.twins(case).worth_sending(evidence)
+        self.with_twins(case, |twins| twins.worth_sending(evidence))
     }
 
     /// The twin, addressed and ready; its signature is made when it is sent.
     pub(super) fn prepare(&self, case: &Case, twin: Twin) -> Option<PreparedTarget> {
-        let target = self.twins(case).target(twin)?;
-        PreparedTarget::new(Arc::new(target), &self.endpoint, &self.store, None).ok()
+        let target = self.with_twins(case, |twins| twins.target(twin))?;
+        PreparedTarget::new(Arc::new(target), &self.ground.load().endpoint, &self.store, None).ok()
     }
 }
 

@@ -72,6 +72,11 @@ impl Ledger {
         counts
     }
 
+    /// What another ledger knows of the pair that is at `was` there.
+    pub(super) fn take_over(&mut self, pair: usize, other: &Self, was: usize) {
+        self.set(pair, other.marks.get(was).copied().unwrap_or(DUE));
+    }
+
     fn set(&mut self, pair: usize, mark: u8) {
         if let Some(place) = self.marks.get_mut(pair) {
             self.totals[usize::from(*place)] -= 1;

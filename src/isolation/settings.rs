@@ -69,18 +69,22 @@ impl Settings {
         Some(PairName { from: from.spoke.clone(), spoke: api.id.spoke.clone(), api: api.id.api.clone() })
     }
 
+    /// Where a pair of this name stands in the order of all, from 0 to 1.
+    pub(super) fn place_of(PairName { from, spoke, api }: &PairName) -> f64 {
+        spread::fraction(&format!("{from}>{spoke}/{api}"))
+    }
+
+    /// The same of a pair that is one of these.
+    pub(super) fn place(&self, pair: Pair) -> f64 {
+        self.name(pair).map_or(1.0, |name| Self::place_of(&name))
+    }
+
     /// The pairs in an order that follows from their names alone: a shuffle that a restart does not change,
     /// and in which one more spoke moves nobody to another's place. Neighbours in it are strangers, so
     /// neither a role nor an api meets several checks in a row.
     pub(super) fn shuffled(&self) -> Vec<Pair> {
-        let mut keyed: Vec<(f64, Pair)> = self
-            .pairs
-            .iter()
-            .filter_map(|pair| {
-                let PairName { from, spoke, api } = self.name(*pair)?;
-                Some((spread::fraction(&format!("{from}>{spoke}/{api}")), *pair))
-            })
-            .collect();
+        let mut keyed: Vec<(f64, Pair)> =
+            self.pairs.iter().filter_map(|pair| Some((Self::place_of(&self.name(*pair)?), *pair))).collect();
         keyed.sort_by(|(one, a), (other, b)| one.total_cmp(other).then_with(|| a.cmp(b)));
         keyed.into_iter().map(|(_, pair)| pair).collect()
     }

@@ -5,14 +5,16 @@ use crate::domain::credentials::{CallerIdentity, RoleInUse, RoleSession, Session
 use crate::domain::request::{ConnectTarget, Exchange, OutgoingRequest, Response, SendOptions};
 use crate::domain::secret::Secret;
 use crate::recording::examples::{recorder, target};
+use crate::recording::{PairName, PairState};
 use crate::seams::{
     FetchFailure, FetchRequest, FetchResponse, SessionFailure, Sessions, SystemClock, TokioWait, Transport,
 };
 use crate::signing::SigningScope;
 use bytes::Bytes;
+use futures_util::FutureExt as _;
 use http::HeaderMap;
 use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 const SECOND: Duration = Duration::from_secs(1);
 const DAY: Duration = Duration::from_secs(86_400);
@@ -131,6 +133,7 @@ fn settings(spokes: usize, period: Duration) -> Settings {
 }
 
 struct Running {
+    isolation: Arc<Isolation>,
     recorder: Arc<Recorder>,
     transport: Arc<Everything>,
     shutdown: CancellationToken,
@@ -158,30 +161,39 @@ fn run(settings: Settings, takes: Duration, permits: Option<usize>) -> Running {
     let (store, _announced) =
         Store::new(&roles, false, sessions, Arc::clone(&clock), Arc::clone(&wait), Arc::clone(&recorder));
     let scope = SigningScope::execute_api("eu-west-1".parse().unwrap());
+    let all = Arc::new(tokio::sync::Semaphore::new(permits.unwrap_or(10_000)));
     let around = Surroundings {
         attempter: Arc::new(Attempter::new(Arc::<Everything>::clone(&transport), Arc::clone(&clock), scope)),
         store: Arc::clone(&store),
-        endpoint: endpoint::Settings {
-            region: "eu-west-1".parse().unwrap(),
-            id: "vpce-0a1b2c3d".parse().unwrap(),
-            dns_name: None,
-            zones: std::collections::BTreeMap::default(),
-            url: None,
-        },
         recorder: Arc::clone(&recorder),
         clock,
         wait,
+        spare_of: Box::new(move |_| {
+            let all = Arc::clone(&all);
+            Box::new(move || Arc::clone(&all).try_acquire_owned().ok().map(|permit| Box::new(permit) as Held))
+        }),
     };
-    let all = Arc::new(tokio::sync::Semaphore::new(permits.unwrap_or(10_000)));
-    let isolation = Isolation::new(settings, around, |_| {
-        let all = Arc::clone(&all);
-        Box::new(move || Arc::clone(&all).try_acquire_owned().ok().map(|permit| Box::new(permit) as Held))
-    });
+    let isolation = Arc::new(Isolation::new(around));
+    check(&settings, &endpoint()).unwrap();
+    isolation.set(Some(settings), &endpoint());
     let shutdown = CancellationToken::new();
     let asked = store.all_asked();
     crate::seams::spawn("credentials", store.run(shutdown.clone()));
-    let driver = crate::seams::spawn("isolation", isolation.ok().unwrap().run(asked, shutdown.clone()));
-    Running { recorder, transport, shutdown, driver }
+    let driver = {
+        let (isolation, shutdown) = (Arc::clone(&isolation), shutdown.clone());
+        crate::seams::spawn("isolation", async move { isolation.run(asked, shutdown).await })
+    };
+    Running { isolation, recorder, transport, shutdown, driver }
+}
+
+fn endpoint() -> endpoint::Settings {
+    endpoint::Settings {
+        region: "eu-west-1".parse().unwrap(),
+        id: "vpce-0a1b2c3d".parse().unwrap(),
+        dns_name: None,
+        zones: std::collections::BTreeMap::default(),
+        url: None,
+    }
 }
 
 impl Running {

@@ -12,15 +12,15 @@ const ROUNDING: f64 = 1e-6;
 /// moment: what two loads may do together is then decided before either begins.
 #[derive(Debug)]
 pub struct Budget {
+    taken: Mutex<Taken>,
+}
+
+#[derive(Debug)]
+struct Taken {
     agent: f64,
     per_account: f64,
     /// What health probes ask of each account all the time.
     steady: HashMap<AccountId, f64>,
-    taken: Mutex<Taken>,
-}
-
-#[derive(Debug, Default)]
-struct Taken {
     serial: u64,
     /// Kept one by one, since a sum that is added to and subtracted from drifts.
     reservations: HashMap<u64, (AccountId, f64)>,
@@ -68,7 +68,15 @@ impl Budget {
     /// Ceilings in requests a second, and what the health probes ask of each account.
     #[must_use]
     pub fn new(agent: f64, per_account: f64, steady: HashMap<AccountId, f64>) -> Arc<Self> {
-        Arc::new(Self { agent, per_account, steady, taken: Mutex::default() })
+        let taken = Taken { agent, per_account, steady, serial: 0, reservations: HashMap::new() };
+        Arc::new(Self { taken: Mutex::new(taken) })
+    }
+
+    /// Other ceilings from now on. What is taken stays taken, also beyond them: a run that was allowed to begin is
+    /// not a reason to stop it.
+    pub fn set(&self, agent: f64, per_account: f64, steady: HashMap<AccountId, f64>) {
+        let mut taken = self.taken();
+        (taken.agent, taken.per_account, taken.steady) = (agent, per_account, steady);
     }
 
     /// Takes `peak` requests a second to an account.
@@ -79,10 +87,10 @@ impl Budget {
         let mut taken = self.taken();
         let of_account = |(whose, rate): &(AccountId, f64)| if whose == account { *rate } else { 0.0 };
         let others: f64 = taken.reservations.values().map(of_account).sum();
-        let steady = self.steady.get(account).copied().unwrap_or_default();
-        check(Some(account), others + steady + peak, self.per_account)?;
+        let steady = taken.steady.get(account).copied().unwrap_or_default();
+        check(Some(account), others + steady + peak, taken.per_account)?;
         let others: f64 = taken.reservations.values().map(|(_, rate)| rate).sum();
-        check(None, others + self.steady.values().sum::<f64>() + peak, self.agent)?;
+        check(None, others + taken.steady.values().sum::<f64>() + peak, taken.agent)?;
         let serial = taken.serial;
         taken.serial += 1;
         taken.reservations.insert(serial, (account.clone(), peak));
@@ -133,7 +141,13 @@ mod tests {
         let third = budget.try_reserve(&b, 40.1).unwrap();
         drop((second, third));
         assert!(budget.taken().reservations.is_empty());
-        assert!(budget.try_reserve(&a, 50.0).is_ok(), "what was given back is there again");
+        let held = budget.try_reserve(&a, 50.0).expect("what was given back is there again");
+        budget.set(100.0, 55.0, HashMap::new());
+        assert!(budget.try_reserve(&a, 5.1).is_err() && budget.try_reserve(&a, 5.0).is_ok());
+        budget.set(100.0, 40.0, HashMap::new());
+        assert!(budget.try_reserve(&a, 0.1).is_err(), "what was taken before stays taken");
+        drop(held);
+        assert!(budget.try_reserve(&a, 40.0).is_ok());
     }
 
     #[test]

@@ -27,7 +27,7 @@ mod stop;
 mod workers;
 
 pub use budget::{Budget, OverCeiling, Reservation};
-pub use keeper::{COOL_DOWN, Keeper, KeeperParts, NOT_BEFORE, Prepare, Switch};
+pub use keeper::{COOL_DOWN, Keeper, KeeperParts, NOT_BEFORE, Prepare, Rules, Switch};
 pub use quota::{Quota, account_quota};
 pub use report::{Ended, Report, Worst};
 pub use run::run;

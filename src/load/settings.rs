@@ -27,6 +27,25 @@ pub struct Settings {
     pub ramp_down: Duration,
 }
 
+impl Settings {
+    /// True when a run that is under way would be the same under the other settings: the time of day and what belongs
+    /// to the health probe alone have no part in it.
+    #[must_use]
+    pub fn drives_the_same(&self, other: &Self) -> bool {
+        let (target, others) = (&self.target, &other.target);
+        self.name == other.name
+            && target.id == others.id
+            && target.asks_the_same(others)
+            && target.timeout == others.timeout
+            && target.fresh_connection == others.fresh_connection
+            && self.profile == other.profile
+            && self.guards == other.guards
+            && self.in_flight == other.in_flight
+            && self.reuse_signatures == other.reuse_signatures
+            && self.ramp_down == other.ramp_down
+    }
+}
+
 /// What stops a run. Shares are from 0 to 1; `None` turns a guard off.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Guards {

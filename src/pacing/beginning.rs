@@ -1,13 +1,14 @@
-//! When targets begin: with their signer, and guards behind the probe that proves their route.
+//! When targets begin: with their signer, and guards behind the probe that proves their route. And where they stand
+//! in the timetable once they have begun.
 
-use super::PacedTarget;
+use super::target::PacedTarget;
 use crate::domain::credentials::RoleSession;
 use crate::domain::identity::Signer;
 use crate::domain::moment::Moment;
 use crate::domain::spread;
-use crate::domain::target::TargetId;
-use crate::schedule::{Pattern, Timetable};
-use std::collections::HashMap;
+use crate::domain::target::{Target, TargetId};
+use crate::schedule::{Arrival, Pattern, Timetable};
+use std::collections::{HashMap, HashSet};
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,56 +39,167 @@ impl Hash for Paced {
     }
 }
 
-/// Targets that have not begun, by what they wait for.
-#[derive(Default)]
-pub(super) struct Beginning {
-    hub: Vec<Arc<PacedTarget>>,
-    roles: HashMap<Arc<RoleSession>, Vec<Arc<PacedTarget>>>,
-    /// Guards, by the control that goes before them.
-    behind: HashMap<TargetId, Vec<Arc<PacedTarget>>>,
+/// A target that has not begun, or that waits for another signer than it had.
+struct Waiting {
+    target: Arc<PacedTarget>,
+    /// It was in the timetable before, and goes back to its place without an arrival ahead of it.
+    again: bool,
 }
 
-impl Beginning {
+/// Whether a signer has been asked for, with whatever result.
+pub(super) type IsKnown<'a> = &'a dyn Fn(&Signer) -> bool;
+
+/// All targets of the agent: those in the timetable, and those that wait to be.
+#[derive(Default)]
+pub(super) struct Course {
+    pub(super) timetable: Timetable<Paced>,
+    /// When the first arrival of each target in the timetable was, or will be.
+    first: HashMap<TargetId, Moment>,
+    hub: Vec<Waiting>,
+    roles: HashMap<Arc<RoleSession>, Vec<Waiting>>,
+    /// Guards, by the control that goes before them.
+    behind: HashMap<TargetId, Vec<Waiting>>,
+}
+
+impl Course {
     /// Begins what waits for nobody, and keeps the rest.
-    pub(super) fn new(targets: Vec<Arc<PacedTarget>>, timetable: &mut Timetable<Paced>, now: Moment) -> Self {
-        let mut beginning = Self::default();
-        let mut unsigned = Vec::new();
+    pub(super) fn add(&mut self, targets: Vec<Arc<PacedTarget>>, is_known: IsKnown<'_>, now: Moment) {
+        self.place(targets.into_iter().map(|target| Waiting { target, again: false }), is_known, now);
+    }
+
+    /// Takes targets out, wherever they are.
+    pub(super) fn remove(&mut self, targets: &[Arc<PacedTarget>]) {
         for target in targets {
-            let wanted = target.prepared.target();
-            match (&wanted.signer, &wanted.positive_control) {
-                (Signer::Anonymous, Some(control)) => {
-                    beginning.behind.entry(control.clone()).or_default().push(target);
+            self.timetable.remove(&Paced(Arc::clone(target)));
+            self.first.remove(target.id());
+        }
+        self.stop_waiting(targets.iter());
+    }
+
+    /// Targets whose signer or control is another one now, or (true) also their place in the timetable.
+    pub(super) fn shift(
+        &mut self,
+        targets: Vec<(Arc<PacedTarget>, bool)>,
+        is_known: IsKnown<'_>,
+        now: Moment,
+    ) {
+        self.stop_waiting(targets.iter().map(|(target, _)| target));
+        let mut to_place = Vec::new();
+        for (target, other_place) in targets {
+            let again = self.first.contains_key(target.id());
+            if again && is_known(&target.form().target().signer) {
+                if other_place {
+                    self.reschedule(target, now);
                 }
-                (Signer::Anonymous, None) => unsigned.push(target),
-                (Signer::Hub, _) => beginning.hub.push(target),
-                (Signer::Role(role), _) => beginning.roles.entry(Arc::clone(role)).or_default().push(target),
+            } else {
+                // With a signer that nobody knows yet each attempt would be `unsent`, and a target down.
+                self.timetable.remove(&Paced(Arc::clone(&target)));
+                self.first.remove(target.id());
+                to_place.push(Waiting { target, again });
             }
         }
-        for target in unsigned {
-            beginning.begin(target, timetable, now);
-        }
-        beginning
+        self.place(to_place.into_iter(), is_known, now);
     }
 
     /// Begins what waited for a signer, which has a session now or its first refusal.
-    pub(super) fn signer_known(&mut self, signer: &Signer, timetable: &mut Timetable<Paced>, now: Moment) {
-        let targets = match signer {
+    pub(super) fn signer_known(&mut self, signer: &Signer, now: Moment) {
+        let waiting = match signer {
             Signer::Role(role) => self.roles.remove(role).unwrap_or_default(),
             Signer::Hub => std::mem::take(&mut self.hub),
             Signer::Anonymous => Vec::new(),
         };
-        for target in targets {
-            self.begin(target, timetable, now);
+        for waiting in waiting {
+            self.begin(waiting, now);
         }
     }
 
-    fn begin(&mut self, target: Arc<PacedTarget>, timetable: &mut Timetable<Paced>, from: Moment) {
-        let id = target.id().clone();
-        let pattern = Pattern::from(target.prepared.target().cadence);
-        let phase = spread::phase(&id.to_string(), pattern.interval());
-        let first = timetable.insert(Paced(target), pattern, phase, from, FIRST_ARRIVAL_WITHIN);
-        for guard in self.behind.remove(&id).unwrap_or_default() {
-            self.begin(guard, timetable, first + BEHIND_CONTROL);
+    /// The next of what the timetable gave out.
+    pub(super) fn arrivals(due: &mut Vec<Arrival<Paced>>) -> Option<Arrival<Arc<PacedTarget>>> {
+        due.pop().map(|Arrival { key: Paced(key), due, skipped }| Arrival { key, due, skipped })
+    }
+
+    fn place(&mut self, targets: impl Iterator<Item = Waiting>, is_known: IsKnown<'_>, now: Moment) {
+        let (mut guards, mut known) = (Vec::new(), Vec::new());
+        for waiting in targets {
+            let form = waiting.target.form();
+            match &form.target().signer {
+                Signer::Anonymous if form.target().positive_control.is_some() => guards.push(waiting),
+                signer if is_known(signer) => known.push(waiting),
+                Signer::Role(role) => self.roles.entry(Arc::clone(role)).or_default().push(waiting),
+                Signer::Hub | Signer::Anonymous => self.hub.push(waiting),
+            }
+        }
+        let controls = if guards.is_empty() { HashSet::new() } else { self.controls_to_come(&known) };
+        for guard in guards {
+            let control = guard.target.form().target().positive_control.clone();
+            match control {
+                Some(control) if controls.contains(&control) => {
+                    self.behind.entry(control).or_default().push(guard);
+                }
+                // Its control has begun, or is nobody's of this agent.
+                control => {
+                    let first = control.and_then(|control| self.first.get(&control));
+                    let from = first.map_or(now, |first| now.max(*first + BEHIND_CONTROL));
+                    self.begin(guard, from);
+                }
+            }
+        }
+        for waiting in known {
+            self.begin(waiting, now);
         }
     }
+
+    /// All that may be a control and has not begun yet.
+    fn controls_to_come(&self, about_to_begin: &[Waiting]) -> HashSet<TargetId> {
+        let waiting = self.hub.iter().chain(self.roles.values().flatten()).chain(about_to_begin);
+        waiting.map(|waiting| waiting.target.id().clone()).collect()
+    }
+
+    fn begin(&mut self, Waiting { target, again }: Waiting, from: Moment) {
+        let id = target.id().clone();
+        let first = if again {
+            self.reschedule(target, from)
+        } else {
+            self.schedule(target, from, FIRST_ARRIVAL_WITHIN)
+        };
+        for guard in self.behind.remove(&id).unwrap_or_default() {
+            self.begin(guard, first + BEHIND_CONTROL);
+        }
+    }
+
+    /// Puts a target that had its first arrival at its place of each interval again: what follows from labels and
+    /// interval alone, and so the one that it had if neither has changed. Not at this very moment: that arrival may have
+    /// been made.
+    fn reschedule(&mut self, target: Arc<PacedTarget>, now: Moment) -> Moment {
+        self.schedule(target, now + Duration::from_nanos(1), Duration::MAX)
+    }
+
+    fn schedule(&mut self, target: Arc<PacedTarget>, from: Moment, first_within: Duration) -> Moment {
+        let form = target.form();
+        let pattern = Pattern::from(form.target().cadence);
+        let phase = phase(form.target(), pattern.interval());
+        let id = target.id().clone();
+        let first = self.timetable.insert(Paced(target), pattern, phase, from, first_within);
+        self.first.insert(id, first);
+        first
+    }
+
+    fn stop_waiting<'a>(&mut self, targets: impl Iterator<Item = &'a Arc<PacedTarget>>) {
+        if self.hub.is_empty() && self.roles.is_empty() && self.behind.is_empty() {
+            return;
+        }
+        let ids: HashSet<&TargetId> = targets.map(|target| target.id()).collect();
+        let stays = |waiting: &Waiting| !ids.contains(waiting.target.id());
+        self.hub.retain(stays);
+        for lists in [self.roles.values_mut().collect::<Vec<_>>(), self.behind.values_mut().collect()] {
+            lists.into_iter().for_each(|list| list.retain(stays));
+        }
+        self.roles.retain(|_, list| !list.is_empty());
+        self.behind.retain(|_, list| !list.is_empty());
+    }
+}
+
+/// The place of a target within its interval, from its labels.
+fn phase(target: &Target, interval: Duration) -> Duration {
+    spread::phase(&target.id.to_string(), interval)
 }

@@ -4,78 +4,77 @@
 //! attempt. An interval's arrival may wait in a fair queue for its permits, an arrival of a rate never
 //! waits. Nothing that one spoke does can hold up another: each account has its own permits, and rates
 //! together can take only part of the agent's.
+//!
+//! `target` is a target and the form it has now, `beginning` the timetable and who waits to enter it, `attempting` what
+//! becomes of an arrival. The task owns the timetable; what changes in it comes by a channel.
 
+mod attempting;
 mod beginning;
 mod change_log;
 mod permits;
+mod target;
 
 pub use permits::Permits;
+pub use target::PacedTarget;
 
 use crate::attempt::{Attempter, PreparedTarget};
+use crate::credentials::Store;
 use crate::diagnosis::{Case, Diagnoser};
 use crate::domain::account::AccountId;
 use crate::domain::identity::Signer;
-use crate::domain::moment::Moment;
-use crate::domain::observation::{MissCause, Observation};
-use crate::domain::outcome::Reason;
-use crate::domain::target::{Cadence, TargetId};
 use crate::recording::{Recorder, TargetRecorder};
 use crate::schedule::{Arrival, Timetable};
 use crate::seams::{Clock, Wait};
-use beginning::{Beginning, Paced};
-use change_log::ChangeLog;
-use futures_util::FutureExt as _;
+use attempting::Hands;
+use beginning::{Course, Paced};
 use std::hash::Hash;
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use tokio::sync::mpsc;
+use target::Form;
+use tokio::sync::{Mutex, mpsc};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-
-/// A target with what pacing and recording need for it.
-pub struct PacedTarget {
-    prepared: PreparedTarget,
-    recorder: Arc<TargetRecorder>,
-    case: Arc<Case>,
-    permits: permits::TargetPermits,
-    /// Attempts of this target that have a permit or wait for one.
-    running: AtomicUsize,
-    /// The most that may run at once: one for an interval.
-    most_running: usize,
-    changes: ChangeLog,
-}
-
-impl PacedTarget {
-    fn id(&self) -> &TargetId {
-        &self.prepared.target().id
-    }
-
-    fn waits_for_permits(&self) -> bool {
-        matches!(self.prepared.target().cadence, Cadence::Every(_))
-    }
-}
-
-/// Those who make an attempt and learn from it.
-#[derive(Clone)]
-struct Hands {
-    attempter: Arc<Attempter>,
-    diagnoser: Arc<Diagnoser>,
-    clock: Arc<dyn Clock>,
-}
 
 /// Drives the attempts of all targets.
 pub struct Pacing {
     hands: Hands,
-    recorder: Arc<Recorder>,
-    clock: Arc<dyn Clock>,
+    store: Arc<Store>,
     wait: Arc<dyn Wait>,
     permits: Permits,
     tasks: TaskTracker,
+    shifts: mpsc::UnboundedSender<Shift>,
+    /// Held by the task for its life. A task that takes the place of one that panicked goes on from here.
+    driver: Mutex<Driver>,
+}
+
+/// Targets that come, go, or have another place in the timetable.
+#[derive(Debug, Default)]
+pub struct Shift {
+    /// Not paced any longer, and retired.
+    pub removed: Vec<Arc<PacedTarget>>,
+    /// Paced from now on.
+    pub added: Vec<Arc<PacedTarget>>,
+    /// Those whose signer or control changed, or (true) also what places them in the timetable.
+    pub shifted: Vec<(Arc<PacedTarget>, bool)>,
+}
+
+impl Shift {
+    fn is_empty(&self) -> bool {
+        self.removed.is_empty() && self.added.is_empty() && self.shifted.is_empty()
+    }
+}
+
+/// What the task owns.
+struct Driver {
+    course: Course,
+    /// Taken from the timetable and not yet begun, the next one last.
+    due: Vec<Arrival<Paced>>,
+    shifts: mpsc::UnboundedReceiver<Shift>,
+    known_signers: mpsc::UnboundedReceiver<Signer>,
+    signers_open: bool,
 }
 
 impl Pacing {
-    /// A driver without targets.
+    /// A driver without targets. A target begins when its signer is known to the store, which `known_signers` tells.
     #[must_use]
     pub fn new(
         attempter: Arc<Attempter>,
@@ -84,9 +83,25 @@ impl Pacing {
         clock: Arc<dyn Clock>,
         wait: Arc<dyn Wait>,
         permits: Permits,
+        (store, known_signers): (Arc<Store>, mpsc::UnboundedReceiver<Signer>),
     ) -> Self {
-        let hands = Hands { attempter, diagnoser, clock: Arc::clone(&clock) };
-        Self { hands, recorder, clock, wait, permits, tasks: TaskTracker::new() }
+        let (tell, told) = mpsc::unbounded_channel();
+        let driver = Driver {
+            course: Course::default(),
+            due: Vec::new(),
+            shifts: told,
+            known_signers,
+            signers_open: true,
+        };
+        Self {
+            hands: Hands { attempter, diagnoser, clock, recorder },
+            store,
+            wait,
+            permits,
+            tasks: TaskTracker::new(),
+            shifts: tell,
+            driver: Mutex::new(driver),
+        }
     }
 
     /// Makes a target ready to be paced.
@@ -97,22 +112,36 @@ impl Pacing {
         recorder: Arc<TargetRecorder>,
         case: Arc<Case>,
     ) -> Arc<PacedTarget> {
-        let target = prepared.target();
-        let permits = self.permits.of(&target.account);
-        let most_running = match target.cadence {
-            Cadence::Every(_) => 1,
-            // Half of the account's permits: a rate that hangs leaves room for the account's other probes.
-            Cadence::PerSecond(_) => (self.permits.per_account() / 2).max(1),
-        };
-        Arc::new(PacedTarget {
-            prepared,
-            recorder,
-            case,
-            permits,
-            running: AtomicUsize::new(0),
-            most_running,
-            changes: ChangeLog::default(),
-        })
+        let permits = self.permits.of(&prepared.target().account);
+        PacedTarget::new(Form { prepared, recorder, case, permits, changes: Arc::default() })
+    }
+
+    /// Gives a target another form: attempts that go out from now on have it. Where it asks the same, what the log
+    /// knows stays; else its old case must be closed.
+    pub fn reform(
+        &self,
+        target: &PacedTarget,
+        prepared: PreparedTarget,
+        recorder: Arc<TargetRecorder>,
+        case: Arc<Case>,
+        asks_the_same: bool,
+    ) {
+        let permits = self.permits.of(&prepared.target().account);
+        let changes = if asks_the_same { Arc::clone(&target.form().changes) } else { Arc::default() };
+        target.set_form(Form { prepared, recorder, case, permits, changes });
+    }
+
+    /// Tells the task who comes, goes and moves. May be called before it runs.
+    pub fn shift(&self, shift: Shift) {
+        if !shift.is_empty() {
+            // Nobody listens any more while the agent drains.
+            drop(self.shifts.send(shift));
+        }
+    }
+
+    /// Other limits from now on; what is in flight stays so.
+    pub fn set_limits(&self, in_flight: usize, per_account: usize) {
+        self.permits.set(in_flight, per_account);
     }
 
     /// Asks for permits to an account for what may as well wait, such as checks of isolation: there are some
@@ -122,31 +151,30 @@ impl Pacing {
         move || permits.spare().map(|permit| Box::new(permit) as Box<dyn Send>)
     }
 
-    /// Runs until `shutdown`. A target begins when its signer is reported by `known_signers`: with a session
-    /// or with its first refusal. Afterwards attempts in flight are left to [`Pacing::drain`].
-    pub async fn run(
-        &self,
-        targets: Vec<Arc<PacedTarget>>,
-        mut known_signers: mpsc::UnboundedReceiver<Signer>,
-        shutdown: CancellationToken,
-    ) {
-        let mut timetable = Timetable::new();
-        let mut beginning = Beginning::new(targets, &mut timetable, self.clock.now());
-        let mut arrivals = Vec::new();
-        let mut signers_open = true;
+    /// Runs until `shutdown`. Attempts in flight are then left to [`Pacing::drain`]. After a panic it may be run
+    /// again.
+    pub async fn run(&self, shutdown: CancellationToken) {
+        let mut driver = self.driver.lock().await;
+        let Driver { course, due, shifts, known_signers, signers_open } = &mut *driver;
+        let clock = &*self.hands.clock;
         loop {
+            while let Some(arrival) = Course::arrivals(due) {
+                self.hands.arrive(arrival, &self.tasks);
+            }
             tokio::select! {
                 biased;
                 () = shutdown.cancelled() => return,
-                signer = known_signers.recv(), if signers_open => match signer {
-                    Some(signer) => beginning.signer_known(&signer, &mut timetable, self.clock.now()),
-                    None => signers_open = false,
-                },
-                () = drive(&mut timetable, &*self.clock, &*self.wait, &mut arrivals) => {
-                    for arrival in arrivals.drain(..) {
-                        self.arrive(arrival);
-                    }
+                Some(shift) = shifts.recv() => {
+                    let is_known = |signer: &Signer| self.store.is_known(signer);
+                    course.remove(&shift.removed);
+                    course.shift(shift.shifted, &is_known, clock.now());
+                    course.add(shift.added, &is_known, clock.now());
                 }
+                signer = known_signers.recv(), if *signers_open => match signer {
+                    Some(signer) => course.signer_known(&signer, clock.now()),
+                    None => *signers_open = false,
+                },
+                () = drive(&mut course.timetable, clock, &*self.wait, due) => due.reverse(),
             }
         }
     }
@@ -155,29 +183,6 @@ impl Pacing {
     pub async fn drain(&self) {
         self.tasks.close();
         self.tasks.wait().await;
-    }
-
-    fn arrive(&self, arrival: Arrival<Paced>) {
-        let Arrival { key: Paced(target), due, skipped } = arrival;
-        target.recorder.due_many(skipped + 1);
-        if skipped > 0 {
-            tracing::warn!(target = %target.id(), skipped, "the agent was held up; attempts were skipped");
-            target.recorder.missed(MissCause::Paused, skipped);
-        }
-        if target.running.fetch_add(1, Ordering::AcqRel) >= target.most_running {
-            target.running.fetch_sub(1, Ordering::AcqRel);
-            let cause = if target.waits_for_permits() { MissCause::Overrun } else { MissCause::Overloaded };
-            target.recorder.missed(cause, 1);
-            return;
-        }
-        let running = Running::new(target, Arc::clone(&self.recorder));
-        if running.target().waits_for_permits() {
-            self.tasks.spawn(guarded(attempt_in_turn(self.hands.clone(), running, due)));
-        } else if let Some(permit) = running.target().permits.try_now() {
-            self.tasks.spawn(guarded(attempt_now(self.hands.clone(), running, due, permit)));
-        } else {
-            running.miss(MissCause::Overloaded);
-        }
     }
 }
 
@@ -195,91 +200,6 @@ pub async fn drive<K: Clone + Eq + Hash>(
         None => std::future::pending().await,
     }
     timetable.take_due(clock.now(), arrivals);
-}
-
-/// A panic ends its attempt, not the agent. The attempt is accounted for by the drop of its `Running`.
-async fn guarded(attempt: impl Future<Output = ()> + Send) {
-    if AssertUnwindSafe(attempt).catch_unwind().await.is_err() {
-        tracing::error!("an attempt panicked; it is counted as missed and in task_panics_total");
-    }
-}
-
-async fn attempt_in_turn(hands: Hands, running: Running, due: Moment) {
-    let target = Arc::clone(running.target());
-    let timeout = target.prepared.target().timeout;
-    match tokio::time::timeout(timeout, target.permits.in_turn()).await {
-        Ok(permit) => attempt_now(hands, running, due, permit).await,
-        Err(_elapsed) => {
-            let message = Some("no permit within the probe's timeout: see limits.in_flight".to_owned());
-            let observation =
-                hands.attempter.unsent(target.prepared.target(), due, Reason::Overloaded, message);
-            running.never_started(&observation);
-        }
-    }
-}
-
-async fn attempt_now(hands: Hands, mut running: Running, due: Moment, permit: permits::Permit) {
-    running.start();
-    let target = Arc::clone(running.target());
-    let lesson = target.case.lesson(hands.clock.now());
-    let attempted = hands.attempter.attempt_informed(&target.prepared, due, lesson).await;
-    // The permit goes first: who reads a counted attempt may rely on its permit being free.
-    drop(permit);
-    running.end(&attempted.observation);
-    // Last, so that nothing that is learnt from an attempt changes how it is counted.
-    hands.diagnoser.saw(&target.case, &attempted, || target.permits.spare());
-}
-
-/// One attempt from arrival to record. Whatever happens to it, it is accounted for exactly once.
-struct Running {
-    target: Arc<PacedTarget>,
-    recorder: Arc<Recorder>,
-    started: bool,
-    accounted: bool,
-}
-
-impl Running {
-    fn new(target: Arc<PacedTarget>, recorder: Arc<Recorder>) -> Self {
-        Self { target, recorder, started: false, accounted: false }
-    }
-
-    const fn target(&self) -> &Arc<PacedTarget> {
-        &self.target
-    }
-
-    fn start(&mut self) {
-        self.target.recorder.started();
-        self.started = true;
-    }
-
-    fn end(mut self, observation: &Observation) {
-        self.target.recorder.observed(observation, true);
-        self.target.changes.observed(self.target.id(), observation);
-        self.accounted = true;
-    }
-
-    fn never_started(mut self, observation: &Observation) {
-        self.target.recorder.observed(observation, false);
-        self.accounted = true;
-    }
-
-    fn miss(mut self, cause: MissCause) {
-        self.target.recorder.missed(cause, 1);
-        self.accounted = true;
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        if !self.accounted {
-            // A panic, or a drain that ran out of time: the attempt has no verdict, and says so.
-            self.target.recorder.abandoned(self.started);
-            if std::thread::panicking() {
-                self.recorder.task_panicked();
-            }
-        }
-        self.target.running.fetch_sub(1, Ordering::AcqRel);
-    }
 }
 
 #[cfg(test)]

@@ -162,25 +162,44 @@ impl EndpointStatus {
 #[derive(Debug)]
 pub struct EndpointRecorder {
     interval: Duration,
-    places: Vec<Arc<WatchedPlace>>,
-    seen: Mutex<Vec<Option<Arc<PlaceSeen>>>>,
+    places: Mutex<Vec<(Arc<WatchedPlace>, Option<Arc<PlaceSeen>>)>>,
 }
 
 impl EndpointRecorder {
     pub(super) fn new(interval: Duration, places: Vec<WatchedPlace>) -> Self {
-        let seen = Mutex::new(vec![None; places.len()]);
-        Self { interval, places: places.into_iter().map(Arc::new).collect(), seen }
+        let recorder = Self { interval, places: Mutex::default() };
+        recorder.set_places(places);
+        recorder
     }
 
     /// The places, the names first.
     #[must_use]
-    pub fn places(&self) -> &[Arc<WatchedPlace>] {
-        &self.places
+    pub fn places(&self) -> Vec<Arc<WatchedPlace>> {
+        locked(&self.places).iter().map(|(place, _)| Arc::clone(place)).collect()
+    }
+
+    /// Sets the places, the names first. What was seen of those that were among them before stays.
+    pub fn set_places(&self, places: Vec<WatchedPlace>) {
+        let mut known = locked(&self.places);
+        let place = |place| {
+            let same = known.iter().find(|(old, _)| **old == place);
+            same.cloned().unwrap_or_else(|| (Arc::new(place), None))
+        };
+        let places = places.into_iter().map(place).collect();
+        *known = places;
     }
 
     /// Sets the last look at a place, by its number; `None` where nothing is known of it any more.
     pub fn saw(&self, place: usize, seen: Option<PlaceSeen>) {
-        if let Some(slot) = locked(&self.seen).get_mut(place) {
+        if let Some((_, slot)) = locked(&self.places).get_mut(place) {
+            *slot = seen.map(Arc::new);
+        }
+    }
+
+    /// The same, by what it is; nothing, if it is not among the places any more.
+    pub fn saw_at(&self, place: &WatchedPlace, seen: Option<PlaceSeen>) {
+        let mut places = locked(&self.places);
+        if let Some((_, slot)) = places.iter_mut().find(|(known, _)| **known == *place) {
             *slot = seen.map(Arc::new);
         }
     }
@@ -188,8 +207,7 @@ impl EndpointRecorder {
     /// The endpoint at this moment.
     #[must_use]
     pub fn status(&self) -> EndpointStatus {
-        let seen = locked(&self.seen).clone();
-        EndpointStatus { interval: self.interval, places: self.places.iter().cloned().zip(seen).collect() }
+        EndpointStatus { interval: self.interval, places: locked(&self.places).clone() }
     }
 }
 

@@ -153,48 +153,69 @@ struct Board {
     counts: IsolationCounts,
     open: BTreeMap<PairName, OpenPair>,
     inconclusive: VecDeque<InconclusivePair>,
-    attempts: Vec<IsolationAttempts>,
+    attempts: Vec<(Arc<Target>, Arc<Mutex<Tally>>)>,
+}
+
+/// Numbers of checks of one api.
+#[derive(Debug, Default)]
+struct Tally {
+    begun: u64,
+    ended: u64,
+    answered: u64,
+    cut_off: u64,
+}
+
+/// A check that began. It counts in its api's numbers, wherever these went meanwhile.
+#[derive(Debug)]
+pub struct IsolationCheck(Arc<Mutex<Tally>>);
+
+impl IsolationCheck {
+    /// It ended.
+    pub fn ended(self, observation: &Observation) {
+        let mut tally = locked(&self.0);
+        tally.ended += 1;
+        tally.cut_off += u64::from(observation.retries);
+        match (observation.verdict.outcome(), observation.verdict.reason) {
+            (Outcome::Unreachable, Reason::Reset | Reason::Protocol) => tally.cut_off += 1,
+            (Outcome::Unreachable | Outcome::Unsent, _) => {}
+            _ => tally.answered += 1,
+        }
+    }
 }
 
 impl IsolationRecorder {
-    /// A recorder of so many pairs of these apis, all due.
-    pub(super) fn new(period: Duration, pairs: u64, apis: &[Arc<Target>]) -> Self {
+    /// A recorder of so many pairs of these apis, all due. What was kept of the pairs before goes on, and so do the
+    /// numbers of an api that is there still.
+    pub(super) fn new(period: Duration, pairs: u64, apis: &[Arc<Target>], before: Option<&Self>) -> Self {
         let mut counts = IsolationCounts::default();
         counts.add(PairState::Due, pairs);
-        let attempts = apis.iter().map(|api| IsolationAttempts {
-            api: Arc::clone(api),
-            begun: 0,
-            ended: 0,
-            answered: 0,
-            cut_off: 0,
-        });
-        let board = Board {
-            counts,
-            open: BTreeMap::new(),
-            inconclusive: VecDeque::new(),
-            attempts: attempts.collect(),
+        let before = before.map(|before| locked(&before.board));
+        let known = before.as_ref().map(|board| &board.attempts);
+        let tally = |api: &Arc<Target>| {
+            let same =
+                |(old, _): &&(Arc<Target>, _)| (&old.id.spoke, &old.id.api) == (&api.id.spoke, &api.id.api);
+            let known = known.and_then(|known| known.iter().find(same));
+            (Arc::clone(api), known.map_or_else(Arc::default, |(_, tally)| Arc::clone(tally)))
         };
-        Self { period, board: Mutex::new(board) }
+        let attempts = apis.iter().map(tally).collect();
+        let (open, inconclusive) =
+            before.map(|board| (board.open.clone(), board.inconclusive.clone())).unwrap_or_default();
+        Self { period, board: Mutex::new(Board { counts, open, inconclusive, attempts }) }
     }
 
-    /// A check of the api at this place begins.
-    pub fn begun(&self, api: usize) {
-        if let Some(attempts) = locked(&self.board).attempts.get_mut(api) {
-            attempts.begun += 1;
-        }
-    }
-
-    /// A check of the api at this place ended.
-    pub fn ended(&self, api: usize, observation: &Observation) {
+    /// Forgets all that was kept of other pairs than these.
+    pub fn retain(&self, stays: impl Fn(&PairName) -> bool) {
         let mut board = locked(&self.board);
-        let Some(attempts) = board.attempts.get_mut(api) else { return };
-        attempts.ended += 1;
-        attempts.cut_off += u64::from(observation.retries);
-        match (observation.verdict.outcome(), observation.verdict.reason) {
-            (Outcome::Unreachable, Reason::Reset | Reason::Protocol) => attempts.cut_off += 1,
-            (Outcome::Unreachable | Outcome::Unsent, _) => {}
-            _ => attempts.answered += 1,
-        }
+        board.open.retain(|name, _| stays(name));
+        board.inconclusive.retain(|known| stays(&known.pair));
+    }
+
+    /// A check of the api at this place begins; `None` if there is no such api.
+    pub fn begun(&self, api: usize) -> Option<IsolationCheck> {
+        let board = locked(&self.board);
+        let (_, tally) = board.attempts.get(api)?;
+        locked(tally).begun += 1;
+        Some(IsolationCheck(Arc::clone(tally)))
     }
 
     /// Sets the totals.
@@ -250,7 +271,7 @@ impl IsolationRecorder {
             counts: board.counts.clone(),
             open: board.open.values().cloned().collect(),
             inconclusive: board.inconclusive.iter().rev().cloned().collect(),
-            attempts: board.attempts.clone(),
+            attempts: board.attempts.iter().map(shown).collect(),
         }
     }
 
@@ -259,6 +280,11 @@ impl IsolationRecorder {
         let board = locked(&self.board);
         (board.counts.clone(), board.open.keys().cloned().collect())
     }
+}
+
+fn shown((api, tally): &(Arc<Target>, Arc<Mutex<Tally>>)) -> IsolationAttempts {
+    let Tally { begun, ended, answered, cut_off } = *locked(tally);
+    IsolationAttempts { api: Arc::clone(api), begun, ended, answered, cut_off }
 }
 
 #[cfg(test)]
@@ -323,11 +349,9 @@ mod tests {
         assert_eq!((kept.len(), kept[0].pair.clone()), (KEPT_INCONCLUSIVE, pair(99)));
         assert!(kept.iter().all(|one| one.message.as_deref().is_some_and(|text| text.len() == 300)));
         for reason in [Reason::Reset, Reason::Dns, Reason::AssumeRoleDenied, Reason::ResponseTimeout] {
-            isolation.begun(0);
-            isolation.ended(0, &seen(reason, None, SECOND, SECOND));
+            isolation.begun(0).unwrap().ended(&seen(reason, None, SECOND, SECOND));
         }
-        isolation.begun(0);
-        isolation.begun(7);
+        assert!(isolation.begun(0).is_some() && isolation.begun(7).is_none());
         let attempts = isolation.status().attempts[0].clone();
         assert_eq!((attempts.begun, attempts.ended, attempts.answered, attempts.cut_off), (5, 4, 1, 1));
         assert!(!samples(&recorder, "requests_total").iter().any(|line| line.contains("hoot")));

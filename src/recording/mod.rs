@@ -38,7 +38,7 @@ pub use endpoint::{
 pub use faults::{FaultPlace, FaultScope, KnownFault};
 pub use hour::{Hour, MINUTES, Minute};
 pub use isolation::{
-    InconclusivePair, IsolationAttempts, IsolationCounts, IsolationRecorder, IsolationStatus,
+    InconclusivePair, IsolationAttempts, IsolationCheck, IsolationCounts, IsolationRecorder, IsolationStatus,
     KEPT_INCONCLUSIVE, LISTED_OPEN_PAIRS, OpenPair, PairName, PairState,
 };
 pub use load::{
@@ -244,16 +244,34 @@ impl Recorder {
         self.forget_strangers(&mut members);
     }
 
-    /// Begins to record the isolation of spokes: so many pairs, all due, of these apis.
+    /// Begins to record the isolation of spokes: so many pairs, all due, of these apis. What was recorded before is
+    /// forgotten.
     pub fn begin_isolation(
         &self,
         period: Duration,
         pairs: u64,
         apis: &[Arc<Target>],
     ) -> Arc<IsolationRecorder> {
-        let isolation = Arc::new(IsolationRecorder::new(period, pairs, apis));
-        *locked(&self.shared.isolation) = Some(Arc::clone(&isolation));
-        isolation
+        self.end_isolation();
+        self.change_isolation(period, pairs, apis)
+    }
+
+    /// Other pairs from now on. What was kept of the pairs before goes on until the caller says which of them stay.
+    pub fn change_isolation(
+        &self,
+        period: Duration,
+        pairs: u64,
+        apis: &[Arc<Target>],
+    ) -> Arc<IsolationRecorder> {
+        let mut isolation = locked(&self.shared.isolation);
+        let changed = Arc::new(IsolationRecorder::new(period, pairs, apis, isolation.as_deref()));
+        *isolation = Some(Arc::clone(&changed));
+        changed
+    }
+
+    /// No isolation is recorded any more; its series disappear.
+    pub fn end_isolation(&self) {
+        *locked(&self.shared.isolation) = None;
     }
 
     /// Begins to record the watch over the endpoint: these places, the names first. What an earlier watch saw is

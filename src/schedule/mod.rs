@@ -18,6 +18,9 @@ use std::collections::{BinaryHeap, HashMap};
 use std::hash::Hash;
 use std::time::Duration;
 
+/// Places of keys that are gone, beyond as many as there are keys, before the queue is cleared of them.
+const STALE_PLACES: usize = 64;
+
 /// One arrival that is due.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Arrival<K> {
@@ -147,6 +150,10 @@ impl<K: Clone + Eq + Hash> Timetable<K> {
         self.queue.push(Reverse(Entry { due: first, serial }));
         self.slots.insert(key.clone(), serial);
         self.scheduled.insert(serial, Scheduled { key, start, source });
+        // Places of keys that went or moved are dropped when their turn comes, which may be a day away.
+        if self.queue.len() > 2 * self.scheduled.len() + STALE_PLACES {
+            self.queue.retain(|Reverse(entry)| self.scheduled.contains_key(&entry.serial));
+        }
     }
 
     /// Removes a key. Its place in the queue is dropped when its turn comes.

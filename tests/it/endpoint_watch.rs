@@ -210,7 +210,7 @@ async fn over_tls_certificates_of_every_kind_are_told_apart() {
     let link = Arc::new(HttpTransport::new(&settings, Arc::clone(&any_clock)).unwrap());
     let recorder = Recorder::new(&Settings { buckets: vec![1.0] });
     let watch = Watch::new(places.collect(), link, any_clock, Arc::new(TokioWait::new(clock)), &recorder);
-    let watching = spokeprobe::seams::spawn("watch", watch.run());
+    let watching = spokeprobe::seams::spawn("watch", async move { watch.run().await });
     let seen: Vec<Arc<PlaceSeen>> = loop {
         tokio::time::sleep(Duration::from_millis(20)).await;
         let places = recorder.snapshot().endpoint.unwrap().places;

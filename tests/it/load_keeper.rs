@@ -3,7 +3,7 @@
 use crate::load_stage::{LoadStage, ORDERS, PAYMENTS, hold, seconds};
 use crate::stage::{api_of, dawn, quiet_world, role_of};
 use spokeprobe::attempt::PreparedTarget;
-use spokeprobe::load::{Budget, COOL_DOWN, Guards, Keeper, KeeperParts, Settings, Switch};
+use spokeprobe::load::{Budget, COOL_DOWN, Guards, Keeper, KeeperParts, Rules, Settings, Switch};
 use spokeprobe::simulator::World;
 use spokeprobe::simulator::world::Span;
 use std::collections::HashMap;
@@ -39,7 +39,7 @@ impl Night {
             change(index, &stage, &mut settings);
             Arc::new(settings)
         });
-        let loads = loads.collect();
+        let loads: Vec<_> = loads.collect();
         let (stop_file, first_member) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(true)));
         let (endpoint, store) = (stage.plan.settings.endpoint.clone(), Arc::clone(&stage.store));
         let prepare = move |settings: &Settings| {
@@ -50,20 +50,23 @@ impl Night {
             recorder: Arc::clone(&stage.recorder),
             store: Arc::clone(&stage.store),
             budget: Budget::new(100.0, 25.0, HashMap::new()),
+        };
+        let rules = Rules {
             prepare: Box::new(prepare),
             stop_file_exists: {
                 let stop_file = Arc::clone(&stop_file);
                 Box::new(move || stop_file.load(Ordering::Relaxed))
             },
-            is_first_member: {
+            cool_down: COOL_DOWN,
+            begins_loads: {
                 let first_member = Arc::clone(&first_member);
                 Box::new(move || first_member.load(Ordering::Relaxed))
             },
-            cool_down: COOL_DOWN,
         };
-        let keeper = Keeper::new(loads, parts);
+        let keeper = Keeper::new(&loads, rules, parts);
         let (switch, shutdown) = (keeper.switch(), CancellationToken::new());
-        let keeper = spokeprobe::seams::spawn("keeper", keeper.run(shutdown.clone()));
+        let stop = shutdown.clone();
+        let keeper = spokeprobe::seams::spawn("keeper", async move { keeper.run(stop).await });
         Self { stage, switch, stop_file, first_member, shutdown, keeper }
     }
 

@@ -1,14 +1,28 @@
 //! From one plan to another while the agent runs: the one way by which reload, change detection and membership take
-//! effect.
+//! effect. The first plan goes the same way.
 //!
-//! Whoever has a [`Handle`] hands over the whole new plan. Everything that can fail is made ready first; what is
-//! applied after that cannot fail, so that a problem changes nothing.
+//! ```text
+//! restart  what cannot change while the agent runs (pure)
+//! prepare  what is different, and everything that may fail: nothing has changed yet
+//! apply    the change, which cannot fail
+//! ```
+//!
+//! A target is its label set. Its counters live while it does; its place in the timetable while its interval does; what
+//! was learnt from its answers while it asks the same of the same place.
 
+mod apply;
+mod prepare;
 mod problem;
+mod restart;
 
 pub use problem::{NeedsRestart, ReconcileProblem};
 
+use super::BuildProblem;
+use super::agent::Agent;
+use crate::domain::target::{Target, TargetId};
+use crate::pacing::PacedTarget;
 use crate::plan::Plan;
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 use tokio::sync::Mutex;
@@ -33,10 +47,23 @@ impl fmt::Display for Changes {
     }
 }
 
+/// The plan in use, and what runs by it.
+#[derive(Default)]
+pub(super) struct Current {
+    plan: Option<Plan>,
+    targets: HashMap<TargetId, Known>,
+}
+
+/// A target that runs.
+struct Known {
+    target: Arc<Target>,
+    paced: Arc<PacedTarget>,
+}
+
 /// Changes what an agent does. Cheap to clone; from `App::handle`.
 #[derive(Clone)]
 pub struct Handle {
-    current: Arc<Mutex<Plan>>,
+    agent: Arc<Agent>,
 }
 
 impl fmt::Debug for Handle {
@@ -46,8 +73,8 @@ impl fmt::Debug for Handle {
 }
 
 impl Handle {
-    pub(super) fn new(plan: &Plan) -> Self {
-        Self { current: Arc::new(Mutex::new(plan.clone())) }
+    pub(super) const fn new(agent: Arc<Agent>) -> Self {
+        Self { agent }
     }
 
     /// Makes the agent do what this plan says. One at a time: a second call waits for the first. A plan that equals
@@ -56,9 +83,37 @@ impl Handle {
     /// # Errors
     /// Why the plan cannot be taken over. Nothing has changed then.
     pub async fn reconcile(&self, plan: Plan) -> Result<Changes, ReconcileProblem> {
-        let current = self.current.lock().await;
-        let problem = Err(ReconcileProblem::Ended);
-        drop((current, plan));
-        problem
+        let mut current = self.agent.current.lock().await;
+        if self.agent.ending.is_cancelled() {
+            return Err(ReconcileProblem::Ended);
+        }
+        // From here on there is no await: who drops this future leaves no half of a change.
+        self.agent.take_over(&mut current, plan)
+    }
+}
+
+impl Agent {
+    /// With its first plan.
+    ///
+    /// # Errors
+    /// When a target of it cannot be addressed or sent.
+    pub(super) fn with_plan(mut self, plan: &Plan) -> Result<Self, BuildProblem> {
+        let mut current = Current::default();
+        match self.take_over(&mut current, plan.clone()) {
+            Err(ReconcileProblem::Target(problem)) => return Err(problem),
+            // Nothing else is wrong with a first plan: there is nothing that it could differ from.
+            Ok(_) | Err(_) => {}
+        }
+        self.current = Mutex::new(current);
+        Ok(self)
+    }
+
+    /// Prepares and applies.
+    pub(super) fn take_over(&self, current: &mut Current, plan: Plan) -> Result<Changes, ReconcileProblem> {
+        if current.plan.as_ref().is_some_and(|old| prepare::are_equal(old, &plan)) {
+            return Ok(Changes { kept: plan.targets.len(), ..Changes::default() });
+        }
+        let prepared = prepare::prepare(current, plan, &self.seams)?;
+        Ok(self.apply(current, prepared))
     }
 }

@@ -15,8 +15,6 @@ const KNOWN_CERTIFICATES: usize = 32;
 #[derive(Debug, Default)]
 pub(super) struct Memory {
     last: Option<Last>,
-    /// Addresses that are watched as zones too.
-    elsewhere: BTreeSet<IpAddr>,
     certificates: VecDeque<String>,
 }
 
@@ -42,13 +40,15 @@ impl fmt::Display for Shown<'_> {
 }
 
 impl Memory {
-    /// Knows of nothing yet. The log says nothing of single addresses of `elsewhere`.
-    pub(super) fn new(elsewhere: BTreeSet<IpAddr>) -> Self {
-        Self { elsewhere, ..Self::default() }
-    }
-
-    /// Compares with the last look, logs what changed, and sets `since`. `endpoint_is_up` is how the names stand.
-    pub(super) fn learn(&mut self, place: &WatchedPlace, seen: &mut PlaceSeen, endpoint_is_up: Option<bool>) {
+    /// Compares with the last look, logs what changed, and sets `since`. `endpoint_is_up` is how the names stand. The
+    /// log says nothing of single addresses of `elsewhere`, which are watched as zones too.
+    pub(super) fn learn(
+        &mut self,
+        place: &WatchedPlace,
+        seen: &mut PlaceSeen,
+        endpoint_is_up: Option<bool>,
+        elsewhere: &BTreeSet<IpAddr>,
+    ) {
         let up = seen.is_up();
         let trouble = seen.trouble().map(|trouble| trouble.reason);
         if let Some(last) = self.last.as_ref().filter(|last| last.up == up) {
@@ -67,11 +67,11 @@ impl Memory {
             }
             // Where the whole place is down, that was said.
             if up && last.up {
-                self.told_here(seen)
+                told_here(seen, elsewhere)
                     .for_each(|one| log_address(place, one, last.addresses.get(&one.address)));
             }
         } else if up {
-            self.told_here(seen).for_each(|one| log_address(place, one, None));
+            told_here(seen, elsewhere).for_each(|one| log_address(place, one, None));
         }
         self.learn_certificates(place, seen);
         let addresses = seen.addresses.iter().map(|address| (address.address, reason_of(address)));
@@ -81,10 +81,6 @@ impl Memory {
             _ => seen.found.clone(),
         };
         self.last = Some(Last { up, since: seen.since, trouble, found, addresses: addresses.collect() });
-    }
-
-    fn told_here<'a>(&'a self, seen: &'a PlaceSeen) -> impl Iterator<Item = &'a AddressSeen> {
-        seen.addresses.iter().filter(|one| !self.elsewhere.contains(&one.address.ip()))
     }
 
     fn learn_certificates(&mut self, place: &WatchedPlace, seen: &PlaceSeen) {
@@ -105,6 +101,13 @@ impl Memory {
             self.certificates.push_back(certificate.sha256.clone());
         }
     }
+}
+
+fn told_here<'a>(
+    seen: &'a PlaceSeen,
+    elsewhere: &'a BTreeSet<IpAddr>,
+) -> impl Iterator<Item = &'a AddressSeen> {
+    seen.addresses.iter().filter(|one| !elsewhere.contains(&one.address.ip()))
 }
 
 fn log_state(place: &WatchedPlace, seen: &PlaceSeen, before: Option<bool>, endpoint_is_up: Option<bool>) {
@@ -216,13 +219,13 @@ mod tests {
             port: 443,
             tls_name: "vpce.test".into(),
         };
-        let mut memory = Memory::new([IpAddr::from([10, 0, 0, 9])].into());
+        let (mut memory, elsewhere) = (Memory::default(), [IpAddr::from([10, 0, 0, 9])].into());
         let mut told = |place: &WatchedPlace, mut look: PlaceSeen, up: Option<bool>| {
             let written = Written::default();
             let sink = written.clone();
             let subscriber =
                 tracing_subscriber::fmt().with_writer(move || sink.clone()).with_ansi(false).finish();
-            tracing::subscriber::with_default(subscriber, || memory.learn(place, &mut look, up));
+            tracing::subscriber::with_default(subscriber, || memory.learn(place, &mut look, up, &elsewhere));
             let text = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
             let since = look.since.duration_since(UNIX_EPOCH).unwrap().as_secs();
             (text, since)

@@ -151,7 +151,7 @@ impl Scene {
         let wait = Arc::new(TokioWait::new(clock));
         let link = Arc::clone(&net) as Arc<dyn Link>;
         let watch = Watch::new(places, link, Arc::new(clock), wait, &recorder);
-        drop(crate::seams::spawn("watch", watch.run()));
+        drop(crate::seams::spawn("watch", async move { watch.run().await }));
         Self { net, recorder }
     }
 

