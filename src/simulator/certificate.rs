@@ -38,8 +38,18 @@ pub(crate) fn names(world: &World) -> Vec<String> {
     names
 }
 
+/// Whether the certificate of a world is good for a name.
+pub(crate) fn is_for(world: &World, asked: &str) -> bool {
+    let (region, suffix) = (world.region.as_str(), world.dns_suffix());
+    // What nearly every handshake asks for, without making the list.
+    let rest =
+        asked.split_once(".execute-api.").filter(|(label, _)| !label.is_empty() && !label.contains('.'));
+    let rest = rest.and_then(|(_, rest)| rest.strip_prefix(region)).and_then(|rest| rest.strip_prefix('.'));
+    rest == Some(suffix) || covers(&names(world), asked)
+}
+
 /// Whether one of the names is that of a handshake; a star stands for one label.
-pub(crate) fn covers(names: &[String], asked: &str) -> bool {
+fn covers(names: &[String], asked: &str) -> bool {
     names.iter().any(|name| match name.strip_prefix('*') {
         Some(tail) => asked.strip_suffix(tail).is_some_and(|label| !label.is_empty() && !label.contains('.')),
         None => name.eq_ignore_ascii_case(asked),

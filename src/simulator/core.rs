@@ -10,7 +10,7 @@ use super::gateway::{self, Visit};
 use super::keys::{Issued, Keys};
 use super::policy::CallerSession;
 use super::reply::Reply;
-use super::state::{Connection, Door, State};
+use super::state::{CertificateLife, Connection, Door, State};
 use super::sts;
 use super::throttle::Buckets;
 use super::times::{http_date, offset};
@@ -61,6 +61,7 @@ impl Hub {
             };
             keys.insert(user.access_key_id.clone(), issued);
         }
+        let certificate = CertificateLife::new(&world, started);
         let state = State {
             world,
             progress,
@@ -69,6 +70,7 @@ impl Hub {
             counters: Counters::default(),
             sequence,
             hub_key: None,
+            certificate,
         };
         Self { state: Mutex::new(state), credentials_token }
     }
@@ -84,7 +86,7 @@ impl Hub {
     ) -> Reply {
         let mut state = self.state();
         let state = &mut *state;
-        state.progress.advance(&mut state.world, now);
+        state.settle(now);
         match door {
             Door::Endpoint => endpoint(state, request, connection, now),
             Door::Sts => sts::respond(state, sts::Proof::Signature, request, now),
@@ -105,7 +107,7 @@ impl Hub {
     ) -> Reply {
         let mut state = self.state();
         let state = &mut *state;
-        state.progress.advance(&mut state.world, now);
+        state.settle(now);
         sts::respond(state, sts::Proof::Holder(*proof), request, now)
     }
 
@@ -125,8 +127,15 @@ impl Hub {
     pub(super) fn look<T>(&self, now: SystemTime, ask: impl FnOnce(&World) -> T) -> T {
         let mut state = self.state();
         let state = &mut *state;
-        state.progress.advance(&mut state.world, now);
+        state.settle(now);
         ask(&state.world)
+    }
+
+    /// The certificate of the endpoint as it is at a moment.
+    pub(super) fn certificate(&self, now: SystemTime) -> CertificateLife {
+        let mut state = self.state();
+        state.settle(now);
+        state.certificate
     }
 
     /// Changes the world by hand, for tests that do not want to wait for a timeline.

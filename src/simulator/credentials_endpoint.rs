@@ -31,6 +31,9 @@ pub(crate) fn respond(state: &mut State, token: &str, request: &RawRequest, now:
             r#"{"code":"InvalidIdInRequest","message":"Credentials ID not found"}"#,
         );
     }
+    if state.world.hub.credentials_gone {
+        return Reply::new(500, JSON, r#"{"code":"InternalServerError","message":"no credentials"}"#);
+    }
     let life = state.world.hub.credentials_life.get();
     // Fresh ones come in time before the old ones end, as a real task's agent does.
     let current = state.hub_key.take().filter(|(_, began)| now < *began + life / 2);

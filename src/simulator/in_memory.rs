@@ -6,12 +6,13 @@
 
 use super::certificate;
 use super::core::Hub;
+use super::names::{self, Named};
 use super::reply::{Reply, WireFault};
-use super::state::{Connection, Door};
+use super::state::{CertificateLife, Connection, Door};
 use super::sts::Holder;
 use super::sts_answers::element;
 use super::wire::{RawRequest, WireError};
-use super::world::World;
+use super::world::{DnsFault, World};
 use crate::domain::credentials::{CallerIdentity, RoleSession, SessionCredentials};
 use crate::domain::moment::Moment;
 use crate::domain::request::{
@@ -45,8 +46,8 @@ pub struct InMemory {
     hub: Arc<Hub>,
     clock: Arc<dyn Clock>,
     wait: Arc<dyn Wait>,
-    /// The certificate, by the days that it was made for.
-    certificate: Mutex<Option<(i32, Vec<u8>)>>,
+    /// The certificate that was made last.
+    certificate: Mutex<Option<(CertificateLife, Vec<u8>)>>,
 }
 
 impl std::fmt::Debug for InMemory {
@@ -74,13 +75,14 @@ impl InMemory {
 
     fn certificate(&self) -> Vec<u8> {
         let now = self.clock.wall();
-        let days = self.hub.look(now, |world| world.endpoint.certificate_days);
+        let life = self.hub.certificate(now);
         let mut kept = self.certificate.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, der)) = kept.as_ref().filter(|(known, _)| *known == days) {
+        if let Some((_, der)) = kept.as_ref().filter(|(known, _)| *known == life) {
             return der.clone();
         }
-        let der = certificate::make(&self.hub.world(now), now).map(|made| made.der).unwrap_or_default();
-        *kept = Some((days, der.clone()));
+        let made = certificate::make(&self.hub.world(now), life.made_at);
+        let der = made.map(|made| made.der).unwrap_or_default();
+        *kept = Some((life, der.clone()));
         der
     }
 
@@ -92,7 +94,12 @@ impl InMemory {
 
     /// Where a connection would arrive.
     fn reach(&self, to: &ConnectTarget) -> Result<IpAddr, TransportFailure> {
-        self.hub.look(self.clock.wall(), |world| reach(world, to))
+        let now = self.clock.wall();
+        let address = self.hub.look(now, |world| reach(world, to))?;
+        if to.tls && self.hub.certificate(now).has_ended(now) {
+            return Err(failure(FailureKind::Certificate, "the certificate has expired"));
+        }
+        Ok(address)
     }
 
     async fn exchange(
@@ -181,11 +188,8 @@ fn reach(world: &World, to: &ConnectTarget) -> Result<IpAddr, TransportFailure> 
             .find(|address| address.is_loopback() || is_alive(world, *address))
             .ok_or_else(|| failure(FailureKind::ConnectTimeout, "none of the addresses answers"))?,
     };
-    if to.tls && !certificate::covers(&certificate::names(world), &to.tls_name) {
+    if to.tls && !certificate::is_for(world, &to.tls_name) {
         return Err(failure(FailureKind::Certificate, "the certificate is for another name"));
-    }
-    if to.tls && world.endpoint.certificate_days <= 0 {
-        return Err(failure(FailureKind::Certificate, "the certificate has expired"));
     }
     Ok(address)
 }
@@ -196,23 +200,24 @@ fn is_alive(world: &World, address: IpAddr) -> bool {
     endpoint.zones.iter().any(|(zone, own)| *own == address && !endpoint.dead_zones.contains(zone))
 }
 
-/// The addresses a name of this world has.
+/// The addresses a name of this world has, those that a client must not connect to taken out.
 fn addresses(world: &World, host: &str) -> Result<Vec<IpAddr>, TransportFailure> {
-    let all = || {
-        let zones: Vec<IpAddr> = world.endpoint.zones.values().copied().collect();
-        if zones.is_empty() { vec![LOOPBACK] } else { zones }
+    let endpoint = &world.endpoint;
+    let gone = || failure(FailureKind::Dns, "no such name");
+    let found: Vec<IpAddr> = match names::of(world, host).ok_or_else(gone)? {
+        Named::Endpoint if endpoint.zones.is_empty() => vec![LOOPBACK],
+        Named::Endpoint => endpoint.zones.values().copied().collect(),
+        Named::Zone(address) => vec![address],
     };
-    if let Some((_, address)) = world.endpoint.zones.iter().find(|(zone, _)| host == world.zonal_name(zone)) {
-        return Ok(vec![*address]);
+    match endpoint.dns {
+        // Of a mixed answer only the private addresses are used.
+        None | Some(DnsFault::Mixed) => Ok(found),
+        Some(DnsFault::Gone) => Err(gone()),
+        Some(DnsFault::Public) => {
+            let detail = "only public addresses: 198.51.100.7; nothing was sent";
+            Err(failure(FailureKind::DnsPublicAddress, detail))
+        }
     }
-    let known = host == world.endpoint_name()
-        || host == "localhost"
-        || world.apis().any(|(_, api)| {
-            host == world.alias_name(&api.id)
-                || world.endpoint.private_dns && host == world.api_name(&api.id)
-                || api.domain.as_ref().is_some_and(|domain| domain.name == host)
-        });
-    if known { Ok(all()) } else { Err(failure(FailureKind::Dns, "no such name")) }
 }
 
 fn outgoing_bytes(request: &OutgoingRequest) -> Vec<u8> {

@@ -17,6 +17,7 @@ mod gateway;
 pub mod in_memory;
 mod integration;
 mod keys;
+mod names;
 pub mod policy;
 pub mod reply;
 mod routing;

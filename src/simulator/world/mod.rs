@@ -12,7 +12,7 @@ pub use apis::{
     Api, Authorization, Authorizer, Behaviour, CustomDomain, GatewayResponse, Integration, Mock, Route,
     Throttle,
 };
-pub use pieces::{Document, Fault, Span};
+pub use pieces::{DnsFault, Document, Fault, Span};
 pub use timeline::{Change, Event, Progress};
 
 use crate::domain::account::AccountId;
@@ -55,6 +55,9 @@ pub struct HubAccount {
     /// How long they live.
     #[serde(default = "six_hours")]
     pub credentials_life: Span,
+    /// True while the credentials endpoint hands out none.
+    #[serde(default)]
+    pub credentials_gone: bool,
     /// Long-lived keys of a user in the hub, which are no role's session.
     #[serde(default)]
     pub static_keys: Option<StaticKeys>,
@@ -107,9 +110,17 @@ pub struct Endpoint {
     /// sockets the zone's listener closes every connection at once.
     #[serde(default)]
     pub dead_zones: BTreeSet<String>,
-    /// In how many days its certificate ends; 0 and less for one that has expired. Over sockets as it is at the start.
+    /// In how many days after it was made its certificate ends; 0 and less for one that had expired before. Over
+    /// sockets as it is at the start.
     #[serde(default = "certificate_days")]
     pub certificate_days: i32,
+    /// How often the certificate was made anew; another number is another certificate.
+    #[serde(default)]
+    pub certificate_renewals: u64,
+    /// What DNS answers for every name instead of the endpoint's addresses. In memory only: over sockets names are
+    /// for the machine's resolver.
+    #[serde(default)]
+    pub dns: Option<DnsFault>,
     /// Whether denials keep the older wording that names no policy type.
     #[serde(default)]
     pub old_wording: bool,

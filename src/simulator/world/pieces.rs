@@ -82,6 +82,18 @@ pub enum Fault {
     Html(u16),
 }
 
+/// What is wrong with the names of an endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DnsFault {
+    /// No such name.
+    Gone,
+    /// Public addresses only, as when private DNS was switched off and a public zone answers instead.
+    Public,
+    /// A public address before the private ones.
+    Mixed,
+}
+
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum FaultText {

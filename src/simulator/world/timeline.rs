@@ -5,7 +5,7 @@
 
 use super::World;
 use super::apis::{Authorization, Throttle};
-use super::pieces::{Document, Fault, Span};
+use super::pieces::{DnsFault, Document, Fault, Span};
 use serde::Deserialize;
 use std::time::{Duration, SystemTime};
 
@@ -39,6 +39,12 @@ pub struct Change {
     /// memory only: over sockets the certificate of the start stays.
     #[serde(default)]
     pub certificate_days: Option<i32>,
+    /// DNS begins to answer wrongly, or ends to. In memory only.
+    #[serde(default)]
+    pub dns: Option<DnsChange>,
+    /// The credentials endpoint hands out none, or does so again.
+    #[serde(default)]
+    pub credentials_gone: Option<bool>,
     /// STS begins or ends to throttle.
     #[serde(default)]
     pub sts_throttled: Option<bool>,
@@ -72,6 +78,15 @@ pub struct OnOff {
     /// The fault; absent ends it.
     #[serde(default)]
     pub to: Option<Fault>,
+}
+
+/// What DNS answers.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DnsChange {
+    /// The fault; absent ends it.
+    #[serde(default)]
+    pub to: Option<DnsFault>,
 }
 
 /// The end of a zone, or its return.
@@ -180,6 +195,13 @@ impl Change {
         }
         if let Some(days) = self.certificate_days {
             world.endpoint.certificate_days = days;
+            world.endpoint.certificate_renewals += 1;
+        }
+        if let Some(DnsChange { to }) = self.dns {
+            world.endpoint.dns = to;
+        }
+        if let Some(gone) = self.credentials_gone {
+            world.hub.credentials_gone = gone;
         }
         if let Some(throttled) = self.sts_throttled {
             world.sts.throttled = throttled;
@@ -235,6 +257,9 @@ impl Progress {
     /// Applies what has become due since the last call. Of an event that repeated meanwhile only the last
     /// time counts, since every change sets and none adds.
     pub fn advance(&mut self, world: &mut World, now: SystemTime) {
+        if world.timeline.is_empty() {
+            return;
+        }
         let elapsed = now.duration_since(self.started).unwrap_or_default();
         let mut due: Vec<(Duration, usize)> = Vec::new();
         for (index, event) in world.timeline.iter().enumerate() {
