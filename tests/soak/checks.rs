@@ -1,0 +1,285 @@
+//! What must hold each simulated hour: books, labels, series, times, pages. Everything is read from what the agent
+//! shows to others, and compared with what the simulator and the watch at its door counted.
+
+use crate::attribution::Attribution;
+use crate::outside::{Clocks, Watched};
+use crate::scrape::{self, OfTarget, Scrape};
+use crate::setting::{Subject, api_id};
+use spokeprobe::domain::outcome::{Outcome, Reason};
+use spokeprobe::plan::{Plan, estimate};
+use spokeprobe::recording::{Recorder, Snapshot, TargetStatus};
+use spokeprobe::simulator::Hub;
+use spokeprobe::web;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, UNIX_EPOCH};
+
+/// Results per target that `plan` counts with.
+const RESULTS_AT_WORST: usize = 8;
+/// Attempts of one target that may run at once.
+const AT_ONCE: u64 = 64;
+
+/// Everything that is looked at.
+pub(crate) struct Looked<'a> {
+    pub(crate) recorder: &'a Recorder,
+    pub(crate) hub: &'a Hub,
+    pub(crate) watched: &'a Watched,
+    pub(crate) clocks: &'a Clocks,
+    pub(crate) plan: &'a Plan,
+    pub(crate) subjects: &'a [Subject],
+    pub(crate) attribution: &'a Attribution,
+    /// What the simulator had read of an api when its targets were forgotten.
+    pub(crate) read_before: &'a BTreeMap<usize, u64>,
+    /// Simulated time since the start.
+    pub(crate) now: Duration,
+    /// True when the agent has drained.
+    pub(crate) is_over: bool,
+}
+
+impl Looked<'_> {
+    /// Everything that is not as it must be.
+    pub(crate) fn broken(&self) -> Vec<String> {
+        let text = String::from_utf8(self.recorder.encode_text()).unwrap_or_default();
+        let snapshot = self.recorder.snapshot();
+        let scrape = match scrape::read(&text) {
+            Ok(scrape) => scrape,
+            Err(problem) => return vec![problem],
+        };
+        let mut broken = Vec::new();
+        self.targets(&scrape, &snapshot, &mut broken);
+        self.agent(&scrape, &snapshot, &mut broken);
+        self.both_counted_the_same(&snapshot, &mut broken);
+        self.times(&scrape, &mut broken);
+        broken
+    }
+
+    fn targets(&self, scrape: &Scrape, snapshot: &Snapshot, broken: &mut Vec<String>) {
+        let statuses: BTreeMap<String, &TargetStatus> =
+            snapshot.targets.iter().map(|status| (status.target.id.to_string(), status)).collect();
+        let known: BTreeSet<&str> = self.subjects.iter().map(|subject| subject.id.as_str()).collect();
+        for id in scrape.targets.keys().filter(|id| !known.contains(id.as_str())) {
+            broken.push(format!("{id} has series and is no target"));
+        }
+        for subject in self.subjects {
+            let (Some(shown), Some(status)) = (scrape.targets.get(&subject.id), statuses.get(&subject.id))
+            else {
+                broken.push(format!("{} has no series", subject.id));
+                continue;
+            };
+            self.target(subject, shown, status, scrape, broken);
+        }
+    }
+
+    fn target(
+        &self,
+        subject: &Subject,
+        shown: &OfTarget,
+        status: &TargetStatus,
+        scrape: &Scrape,
+        broken: &mut Vec<String>,
+    ) {
+        let id = &subject.id;
+        let mut say = |what: String| broken.push(format!("{id}: {what}"));
+        let open = u64::try_from(status.counts.in_flight + status.counts.waiting).unwrap_or(u64::MAX);
+        if open > AT_ONCE || shown.due != shown.ended + shown.missed + open {
+            say(format!(
+                "{} due, and {} ended + {} missed + {open} in flight or waiting",
+                shown.due, shown.ended, shown.missed
+            ));
+        }
+        let attempted = shown.ended > 0;
+        if shown.last.len() != usize::from(attempted) {
+            say(format!("{} series of last_outcome after {} attempts", shown.last.len(), shown.ended));
+        }
+        let Some((outcome, reason, expected)) = shown.last.first() else { return };
+        let overloaded = reason == "overloaded";
+        if shown.up != Some(f64::from(*expected)) && !overloaded {
+            say(format!("up is {:?} and the last outcome was expected: {expected}", shown.up));
+        }
+        let known: Option<Reason> = reason.parse().ok();
+        if known.is_none_or(|reason| reason.outcome().as_str() != outcome) {
+            say(format!("outcome {outcome} of reason {reason}"));
+        }
+        if self.attribution.is_at_peace(subject, self.now) {
+            let fine = known.is_some_and(|reason| subject.in_peace().contains(&reason)) && *expected;
+            if !fine {
+                say(format!(
+                    "nothing is wrong with it, and its last outcome is {outcome}/{reason}, expected: {expected}"
+                ));
+            }
+        }
+        if let Some(latency) = status.latency.as_ref().filter(|latency| latency.samples > 256) {
+            say(format!("a window of {} samples", latency.samples));
+        }
+        self.requests(subject, shown, status, scrape, broken);
+    }
+
+    /// What went out in a target's name, by who signed it.
+    fn requests(
+        &self,
+        subject: &Subject,
+        shown: &OfTarget,
+        status: &TargetStatus,
+        scrape: &Scrape,
+        broken: &mut Vec<String>,
+    ) {
+        let sent = self.watched.sent_of(&subject.id);
+        let open = u64::try_from(status.counts.in_flight).unwrap_or_default();
+        // Of a probe in several zones the twins are counted together.
+        if crate::attribution::is_zonal(subject.kind) {
+            return;
+        }
+        let twins = scrape.twins.get(&subject.id).copied().unwrap_or_default();
+        let counted = shown.sent + status.counts.retries + twins;
+        let seen = sent.own + sent.twins;
+        // One twin may be on its way.
+        if seen < counted || seen > counted + open + 1 || sent.twins > twins + 1 || sent.own < shown.sent {
+            broken.push(format!(
+                "{}: {sent:?} went out; {} attempts, {} retries and {twins} twins are counted, {open} in flight",
+                subject.id, shown.sent, status.counts.retries
+            ));
+        }
+    }
+
+    fn agent(&self, scrape: &Scrape, snapshot: &Snapshot, broken: &mut Vec<String>) {
+        if scrape.task_panics > 0.0 {
+            broken.push(format!("{} tasks panicked", scrape.task_panics));
+        }
+        let in_flight: i64 = snapshot.targets.iter().map(|status| status.counts.in_flight).sum();
+        #[expect(clippy::cast_precision_loss, reason = "a few")]
+        if (scrape.in_flight - in_flight as f64).abs() > 0.0 {
+            broken.push(format!("in_flight_requests is {} and {in_flight} are", scrape.in_flight));
+        }
+        let beyond: usize =
+            scrape.targets.values().map(|target| target.results.saturating_sub(RESULTS_AT_WORST)).sum();
+        // Each further result is a series of requests_total and one of unexpected_results_total.
+        let worst = estimate(self.plan).time_series.worst + 2 * beyond;
+        if scrape.series > worst {
+            broken.push(format!("{} series, and at worst there are to be {worst}", scrape.series));
+        }
+        let may_share = self.attribution.may_share(self.now);
+        for scope in scrape.faults.iter().filter(|scope| !may_share.contains(&scope.as_str())) {
+            broken.push(format!("a fault of the {scope} is said to be shared, and there is none"));
+        }
+        let tasks = tokio::runtime::Handle::current().metrics().num_alive_tasks();
+        let open: i64 =
+            snapshot.targets.iter().map(|status| status.counts.in_flight + status.counts.waiting).sum();
+        // The parts of the agent, one round of twins for each target at most, and what is in flight.
+        let most = 24 + usize::try_from(open).unwrap_or_default() + self.subjects.len();
+        if tasks > most {
+            broken.push(format!("{tasks} tasks are alive, and {open} attempts in flight or waiting"));
+        }
+    }
+
+    /// The simulator's books and the agent's, by api.
+    fn both_counted_the_same(&self, snapshot: &Snapshot, broken: &mut Vec<String>) {
+        let counts = self.hub.counts();
+        let mut agent: BTreeMap<usize, (u64, u64)> = BTreeMap::new();
+        for status in &snapshot.targets {
+            let Some(spoke) = spoke_number(status.target.id.spoke.as_str()) else { continue };
+            let (read, open) = agent.entry(spoke).or_default();
+            *read += status
+                .counts
+                .results
+                .iter()
+                .filter(|result| was_read(result.reason))
+                .map(|r| r.count)
+                .sum::<u64>();
+            *read += status.counts.retries + status.counts.twins.answered + status.counts.twins.cut_off;
+            // A twin of each may be on its way as well.
+            *open += u64::try_from(status.counts.in_flight).unwrap_or_default() + 1;
+        }
+        let checks = snapshot.isolation.iter().flat_map(|isolation| &isolation.attempts);
+        for check in checks {
+            if let Some((read, open)) =
+                spoke_number(check.api.id.spoke.as_str()).and_then(|spoke| agent.get_mut(&spoke))
+            {
+                *read += check.answered + check.cut_off;
+                *open += check.begun - check.ended;
+            }
+        }
+        let (mut all_read, mut all_open) = (0, 0);
+        for (spoke, (read, open)) in agent {
+            let simulator = counts
+                .of_api(&api_id(spoke))
+                .saturating_sub(self.read_before.get(&spoke).copied().unwrap_or(0));
+            if simulator > read + open {
+                broken.push(format!(
+                    "the simulator read {simulator} requests of spoke {spoke}, the agent counts {read}"
+                ));
+            }
+            (all_read, all_open) = (all_read + read, all_open + open);
+        }
+        // Where an api's stage is gone, the simulator cannot say whose the request was; all together it can.
+        let total = counts.total() - self.read_before.values().sum::<u64>();
+        if total < all_read || total > all_read + all_open || self.is_over && total != all_read {
+            broken.push(format!("the simulator read {total} requests, the agent counts {all_read}"));
+        }
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "seconds of this century")]
+    fn times(&self, scrape: &Scrape, broken: &mut Vec<String>) {
+        let wall = self.clocks.true_wall().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
+        // Stamps are by the agent's own clock, which may have been anywhere that it was put.
+        let off = Duration::from_secs(self.clocks.off_at_most_seconds()).as_secs_f64();
+        let span = 6.0 * 3_600.0 + off + self.attribution.time_was_skipped(self.now).as_secs_f64();
+        for (id, target) in &scrape.targets {
+            if let Some(at) =
+                target.last_at.filter(|at| *at > wall + off + 1.0 || *at < wall - span - 86_400.0 * 2.0)
+            {
+                broken.push(format!("{id}: the last attempt was at {at}, and it is {wall}"));
+            }
+        }
+        for (spoke, ends) in &scrape.session_ends {
+            if *ends > wall + 3_601.0 + off {
+                broken.push(format!("{spoke}: the session ends at {ends}, and it is {wall}"));
+            }
+        }
+        if let Some(ends) = scrape.certificate_ends.filter(|ends| *ends > wall + 396.0 * 86_400.0) {
+            broken.push(format!("the certificate ends at {ends}, and it is {wall}"));
+        }
+    }
+
+    /// Status and page, which must be made without a panic, name every target, and hold no secret.
+    pub(crate) fn pages(&self, state: &web::State, scan: bool) -> Vec<String> {
+        let mut broken = Vec::new();
+        let status = serde_json::to_string(&web::status_of(state)).unwrap_or_default();
+        let page = web::page_of(state, "");
+        let spoke = self
+            .subjects
+            .first()
+            .map(|subject| crate::setting::spoke_name(subject.spoke))
+            .unwrap_or_default();
+        let of_spoke = web::page_of(state, &format!("spoke={spoke}"));
+        for subject in self.subjects {
+            let name = crate::setting::spoke_name(subject.spoke);
+            if !status.contains(&format!("\"{name}\"")) {
+                broken.push(format!("status does not name {name}"));
+            }
+        }
+        if !page.contains("</html>") || !of_spoke.contains("</html>") {
+            broken.push("a page has no end".to_owned());
+        }
+        if scan {
+            let metrics = String::from_utf8(self.recorder.encode_text()).unwrap_or_default();
+            let shown = [status, page, of_spoke, metrics];
+            if self.watched.secrets().iter().any(|secret| shown.iter().any(|text| text.contains(secret))) {
+                broken.push("a secret is shown".to_owned());
+            }
+        }
+        broken
+    }
+}
+
+/// True for the ends of an attempt whose request the simulator read. In memory a reset comes after that.
+pub(crate) const fn was_read(reason: Reason) -> bool {
+    match reason.outcome() {
+        Outcome::Unsent => false,
+        Outcome::Unreachable => matches!(reason, Reason::Reset | Reason::Protocol),
+        Outcome::Ok | Outcome::Denied | Outcome::Throttled | Outcome::Failed => true,
+    }
+}
+
+/// The number in a spoke's name.
+fn spoke_number(name: &str) -> Option<usize> {
+    name.strip_prefix('s')?.parse().ok()
+}
