@@ -6,7 +6,7 @@
 
 use super::outside::SetupProblem;
 use crate::domain::request::{ConnectTarget, Exchange, OutgoingRequest, SendOptions, TransportFailure};
-use crate::seams::{Clock, FetchFailure, FetchRequest, FetchResponse, Handshake, Link, Transport};
+use crate::seams::{Clock, FetchFailure, FetchRequest, FetchResponse, Handshake, Link, ServicePlace, Transport};
 use crate::transport::{self, HttpTransport};
 use arc_swap::ArcSwap;
 use futures_util::future::BoxFuture;
@@ -139,5 +139,14 @@ impl Link for Network {
     ) -> BoxFuture<'_, Result<Vec<Vec<u8>>, TransportFailure>> {
         let link = Arc::clone(&self.faces.load().link);
         Box::pin(async move { link.presented_chain(address, tls_name, timeout).await })
+    }
+
+    fn services(&self, name: String) -> BoxFuture<'_, Result<Vec<ServicePlace>, TransportFailure>> {
+        let link = Arc::clone(&self.faces.load().link);
+        Box::pin(async move { link.services(name).await })
+    }
+
+    fn is_own(&self, address: IpAddr) -> bool {
+        self.faces.load().link.is_own(address)
     }
 }

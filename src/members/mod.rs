@@ -1,7 +1,10 @@
 //! Several agents that share the targets: who they are, and which targets are whose.
 //!
 //! ```text
-//! share   which targets are this agent's, from the members' names alone: pure
+//! share     which targets are this agent's, from the members' names alone: pure
+//! view      what follows from one answer of DNS after the other: pure
+//! question  one question to DNS, and which of the answers is this agent
+//! watch     asks every 15 s, hands out the share
 //! ```
 //!
 //! There is no gossip and no election: every member asks the same name of DNS and reckons the same shares from the
@@ -9,9 +12,15 @@
 //! other change. What is lost with that, on purpose: while members disagree, for a refresh or two, a target may be
 //! probed twice or by nobody.
 
+mod question;
 mod share;
+#[cfg(test)]
+mod tests;
+mod view;
+mod watch;
 
 pub use share::{Kind, Share};
+pub use watch::{Around, REFRESH, watch};
 
 use std::num::NonZeroU32;
 

@@ -28,6 +28,8 @@ pub struct Share {
     /// Which of them this agent is, as places in `names`.
     me: Vec<usize>,
     replicas: u32,
+    /// False while it is not sure enough that nobody else is the first.
+    may_begin_loads: bool,
 }
 
 /// How a share came about.
@@ -56,7 +58,7 @@ impl Share {
     }
 
     fn of_kind(kind: Kind) -> Self {
-        Self { kind, names: Arc::from([]), me: Vec::new(), replicas: 1 }
+        Self { kind, names: Arc::from([]), me: Vec::new(), replicas: 1, may_begin_loads: kind == Kind::Alone }
     }
 
     /// The share of member `index`, from 1, of `of` that are told by hand. An index beyond `of` has no share.
@@ -74,7 +76,14 @@ impl Share {
         let me =
             sorted.iter().enumerate().filter(|(_, name)| me.contains(name)).map(|(nth, _)| nth).collect();
         let names = sorted.into_iter().map(Arc::from).collect();
-        Self { kind: Kind::Member, names, me, replicas: replicas.get() }
+        Self { kind: Kind::Member, names, me, replicas: replicas.get(), may_begin_loads: true }
+    }
+
+    /// The same share without scheduled loads, while it is not sure that nobody else is the first member.
+    #[must_use]
+    pub(super) fn without_loads(mut self) -> Self {
+        self.may_begin_loads = false;
+        self
     }
 
     /// Whether and as which replica this agent probes a target.
@@ -103,11 +112,7 @@ impl Share {
     /// begun by every agent at once is harm, not a double probe.
     #[must_use]
     pub fn is_first_member(&self) -> bool {
-        match self.kind {
-            Kind::Alone => true,
-            Kind::StandIn => false,
-            Kind::Member => self.me.contains(&0),
-        }
+        self.may_begin_loads && (self.kind != Kind::Member || self.me.contains(&0))
     }
 
     /// How many agents probe each target: what is configured, as far as there are so many members.

@@ -99,6 +99,7 @@ fn time_series(plan: &Plan) -> SeriesCount {
         roles: &plan.roles,
         includes: plan.includes.len(),
         isolation_pairs: plan.isolation.as_ref().map(|isolation| isolation.pairs.len()),
+        members: plan.settings.members.is_some(),
         hub_twins: plan.settings.diagnosis.hub_twins,
         loads: plan.loads.iter().filter(|run| run.at.is_some()).count(),
         watched: &watched,

@@ -12,7 +12,7 @@ use crate::recording::faults::{FaultPlace, FaultScope, KnownFault};
 use crate::recording::isolation::{PairName, PairState};
 use crate::recording::load::{LoadBooks, LoadView};
 use crate::recording::target_recorder::{StateView, code_text, labels};
-use crate::recording::{IncludeStatus, Members, Shared, build, endpoint, locked};
+use crate::recording::{IncludeStatus, Members, Shared, build, endpoint, locked, members};
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::{Metric, MetricFamily};
 use std::collections::{BTreeMap, BTreeSet};
@@ -48,6 +48,7 @@ impl StateCollector {
             &f.spoke_fault,
             &f.load_rate,
             &f.load_running,
+            &f.members,
             &f.build_info,
             &f.endpoint_up,
             &f.endpoint_phase,
@@ -82,11 +83,11 @@ impl Collector for StateCollector {
     }
 
     fn collect(&self) -> Vec<MetricFamily> {
-        let members = self.shared.members();
-        let mut families = target_families(&self.shared.families, &members);
-        families.extend(spoke_families(&self.shared.families, &members));
-        families.extend(fault_families(&self.shared.families, &members, &self.shared.board.faults()));
-        drop(members);
+        let recorded = self.shared.members();
+        let mut families = target_families(&self.shared.families, &recorded);
+        families.extend(spoke_families(&self.shared.families, &recorded));
+        families.extend(fault_families(&self.shared.families, &recorded, &self.shared.board.faults()));
+        drop(recorded);
         let f = &self.shared.families;
         families.push(
             f.skew.family(self.shared.board.skew_seconds().map(|s| series(&[], s)).into_iter().collect()),
@@ -95,6 +96,7 @@ impl Collector for StateCollector {
         let include = |of: &IncludeStatus| series(&[("file", &of.file)], f64::from(of.problems.is_empty()));
         families.push(f.include.family(includes.iter().map(include).collect()));
         families.extend(locked(&self.shared.reload).families(f));
+        families.push(members::family(f, locked(&self.shared.sharing).as_ref()));
         families.extend(isolation_families(f, &self.shared));
         families.extend(load_families(f, &self.shared.loads()));
         families.extend(endpoint::families(f, self.shared.endpoint_status().as_ref()));

@@ -159,6 +159,8 @@ families! {
     load_running: StateGauge = "load_running" ["load"];
     /// Runs of a load that were stopped before their planned end, by what stopped them.
     load_stopped: TargetCounter = "load_stopped_total" ["load" "guard"];
+    /// Agents that share the targets, as this one sees them; 0 while it knows none and probes everything. Only with `members`.
+    members: StateGauge = "members" [];
     /// Always 1; which build of the agent this is.
     build_info: StateGauge = "build_info" ["version" "revision"];
 }

@@ -2,7 +2,7 @@
 //!
 //! `families` holds every metric in one struct; `target_recorder` is what attempts write to; `windows` keeps
 //! recent latencies, `hour` the last hour of each spoke, `board` what people are shown, `diagnosis` what was
-//! found out; `sessions` has what STS said; `collector` writes a target's series at scrape time; `load` is all of load
+//! found out; `sessions` has what STS said, `members` who shares the targets; `collector` writes a target's series at scrape time; `load` is all of load
 //! runs, which no health series ever shows; `counts` states the conservation law; `reference` tells people of all of them. `Recorder` joins them; `web` only
 //! reads.
 
@@ -19,6 +19,7 @@ mod faults;
 mod hour;
 mod isolation;
 mod load;
+mod members;
 mod reference;
 mod reload;
 mod series_count;
@@ -47,6 +48,7 @@ pub use load::{
     TIMELINE_ENTRIES,
 };
 pub use reference::{LabelReference, LabelValues, MetricReference, label_reference, metric_reference};
+pub use members::{MembersState, MembersStatus};
 pub use series_count::Recorded;
 pub use sessions::AssumeRoleResult;
 pub use status::{IncludeStatus, Snapshot, SpokeStatus, TargetStatus};
@@ -100,6 +102,8 @@ struct Shared {
     members: RwLock<Members>,
     includes: Mutex<Arc<[IncludeStatus]>>,
     reload: Mutex<Reload>,
+    /// While several agents share the targets.
+    sharing: Mutex<Option<MembersStatus>>,
     /// While the plan asks for isolation.
     isolation: Mutex<Option<Arc<IsolationRecorder>>>,
     loads: Mutex<BTreeMap<Name, Load>>,
@@ -154,6 +158,7 @@ impl Recorder {
             members: RwLock::default(),
             includes: Mutex::default(),
             reload: Mutex::default(),
+            sharing: Mutex::default(),
             isolation: Mutex::default(),
             loads: Mutex::default(),
             endpoint: Mutex::default(),
@@ -195,6 +200,11 @@ impl Recorder {
     /// The configuration was read again and refused; the one before stays in use.
     pub fn configuration_refused(&self) {
         locked(&self.shared.reload).failed();
+    }
+
+    /// Sets how this agent stands to the others that share the targets; `None` where one agent does all.
+    pub fn set_members(&self, members: Option<MembersStatus>) {
+        *locked(&self.shared.sharing) = members;
     }
 
     /// Begins to record a target; its known label sets appear at zero.
@@ -337,6 +347,7 @@ impl Recorder {
             task_panics: self.shared.families.panics.get(),
             faults: self.shared.board.faults(),
             isolation: locked(&self.shared.isolation).as_ref().map(|isolation| isolation.status()),
+            members: locked(&self.shared.sharing).clone(),
             loads: self.shared.loads().iter().map(|books| books.status()).collect(),
             endpoint: self.shared.endpoint_status(),
         }

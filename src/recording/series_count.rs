@@ -67,6 +67,8 @@ pub struct Recorded<'a> {
     pub includes: usize,
     /// The pairs of isolation, where they are checked: each state is a series, and at worst many doors are open.
     pub isolation_pairs: Option<usize>,
+    /// Whether several agents share the targets.
+    pub members: bool,
     /// Whether refusals may be asked about under the agent's own identity.
     pub hub_twins: bool,
     /// The announced loads.
@@ -80,8 +82,17 @@ impl Settings {
     /// is as expected.
     #[must_use]
     pub fn time_series(&self, recorded: &Recorded<'_>, results_per_target: usize) -> usize {
-        let Recorded { targets, spokes, roles, includes, isolation_pairs, hub_twins, loads, watched } =
-            recorded;
+        let Recorded {
+            targets,
+            spokes,
+            roles,
+            includes,
+            isolation_pairs,
+            members,
+            hub_twins,
+            loads,
+            watched,
+        } = recorded;
         let results = results_per_target.max(1);
         let histogram = usable_bounds(&self.buckets).len() + BESIDE_BUCKETS;
         let sent_outcomes = Outcome::ALL.iter().filter(|outcome| **outcome != Outcome::Unsent).count();
@@ -124,6 +135,7 @@ impl Settings {
             + doors.len()
             + of_twins.values().sum::<usize>()
             + includes
+            + usize::from(*members)
             + of_isolation
             + loads * (OF_A_LOAD + results + 2 * histogram)
             + endpoint::series_count(watched)
@@ -160,9 +172,11 @@ mod tests {
     use crate::domain::outcome::Reason;
     use crate::domain::target::TargetId;
     use crate::recording::examples::{attempt, guard, role, seen, spoke, target, wall};
-    use crate::recording::{AssumeRoleResult, IncludeStatus, LoadInfo, Recorder};
+    use crate::recording::{
+        AssumeRoleResult, IncludeStatus, LoadInfo, MembersState, MembersStatus, Recorder,
+    };
     use http::Method;
-    use std::time::Duration;
+    use std::time::{Duration, SystemTime};
 
     const SECOND: Duration = Duration::from_secs(1);
 
@@ -176,6 +190,15 @@ mod tests {
         let recorder = Recorder::new(&settings);
         let spokes = [spoke("payments", &[("team", "a")]), spoke("orders", &[])];
         recorder.set_spokes(&spokes);
+        recorder.set_members(Some(MembersStatus {
+            state: MembersState::Sharing,
+            names: ["a", "b"].map(Arc::from).into(),
+            me: vec!["a".into()],
+            first: true,
+            replicas: 1,
+            since: SystemTime::UNIX_EPOCH,
+            problem: None,
+        }));
         let mut targets = vec![target("payments/hoot/hello"), target("orders/hoot/hello")];
         for zone in ["euw1-az1", "euw1-az2"] {
             let zonal = guard("payments/hoot/refused");
@@ -218,6 +241,7 @@ mod tests {
             roles: &[role],
             includes: 1,
             isolation_pairs: None,
+            members: true,
             hub_twins: false,
             loads: 1,
             watched: &[],
@@ -266,6 +290,7 @@ mod tests {
                 roles: &[],
                 includes: 0,
                 isolation_pairs: None,
+                members: false,
                 hub_twins,
                 loads: 0,
                 watched: &[],

@@ -10,6 +10,7 @@ use crate::recording::endpoint::EndpointStatus;
 use crate::recording::faults::KnownFault;
 use crate::recording::isolation::IsolationStatus;
 use crate::recording::load::LoadStatus;
+use crate::recording::members::MembersStatus;
 use crate::recording::windows::Percentiles;
 use std::sync::Arc;
 
@@ -34,6 +35,8 @@ pub struct Snapshot {
     pub faults: Vec<KnownFault>,
     /// The isolation of spokes from each other, where it is checked.
     pub isolation: Option<IsolationStatus>,
+    /// The agents that share the targets, where several do.
+    pub members: Option<MembersStatus>,
     /// The loads that are announced or run, by name.
     pub loads: Vec<LoadStatus>,
     /// The endpoint, where it is watched.

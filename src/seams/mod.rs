@@ -154,6 +154,25 @@ pub trait Link: Send + Sync {
         tls_name: String,
         timeout: Duration,
     ) -> BoxFuture<'_, Result<Vec<Vec<u8>>, TransportFailure>>;
+
+    /// Where a service is to be found: the SRV records of a name (RFC 2782), in no certain order, at most
+    /// [`SERVICES_MAX`]. Priorities and weights are left out: nobody chooses among them here.
+    fn services(&self, name: String) -> BoxFuture<'_, Result<Vec<ServicePlace>, TransportFailure>>;
+
+    /// Whether an address is one of this machine's own.
+    fn is_own(&self, address: IpAddr) -> bool;
+}
+
+/// The most places of one service that are looked at.
+pub const SERVICES_MAX: usize = 256;
+
+/// One place where a service is to be found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServicePlace {
+    /// The host's name, as the answer has it.
+    pub host: String,
+    /// The port.
+    pub port: u16,
 }
 
 /// The most certificates of one chain that are looked at.

@@ -4,6 +4,10 @@
 //! would show can hide here. What the wire would have made of a fault is said as the failure that the real
 //! transport reports for it.
 
+mod link;
+
+pub use link::Names;
+
 use super::certificate;
 use super::core::Hub;
 use super::names::{self, Named};
@@ -20,8 +24,8 @@ use crate::domain::request::{
 };
 use crate::domain::secret::Secret;
 use crate::seams::{
-    Clock, FetchFailure, FetchRequest, FetchResponse, Handshake, Link, SessionFailure, SessionFailureKind,
-    Sessions, Transport, Wait,
+    Clock, FetchFailure, FetchRequest, FetchResponse, SessionFailure, SessionFailureKind, Sessions,
+    Transport, Wait,
 };
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
@@ -48,6 +52,9 @@ pub struct InMemory {
     wait: Arc<dyn Wait>,
     /// The certificate that was made last.
     certificate: Mutex<Option<(CertificateLife, Vec<u8>)>>,
+    /// What DNS says beside the world, and the addresses that are this machine's.
+    names: Arc<Names>,
+    own: Vec<IpAddr>,
 }
 
 impl std::fmt::Debug for InMemory {
@@ -64,7 +71,14 @@ impl InMemory {
     /// Puts a hub behind the seams.
     #[must_use]
     pub fn new(hub: Arc<Hub>, clock: Arc<dyn Clock>, wait: Arc<dyn Wait>) -> Self {
-        Self { hub, clock, wait, certificate: Mutex::default() }
+        Self { hub, clock, wait, certificate: Mutex::default(), names: Arc::default(), own: Vec::new() }
+    }
+
+    /// The same on a machine of these addresses, where DNS knows these names beside those of the world.
+    #[must_use]
+    pub fn with_names(mut self, names: Arc<Names>, own: Vec<IpAddr>) -> Self {
+        (self.names, self.own) = (names, own);
+        self
     }
 
     /// The hub behind it.
@@ -428,58 +442,6 @@ impl Sessions for InMemory {
             let part = |name| element(&xml, name);
             session(part("AccessKeyId"), part("SecretAccessKey"), part("SessionToken"), part("Expiration"))
                 .ok_or_else(|| failed("the answer could not be read"))
-        })
-    }
-}
-
-impl Link for InMemory {
-    fn resolve(&self, host: String) -> BoxFuture<'_, Result<Vec<IpAddr>, TransportFailure>> {
-        Box::pin(async move { self.hub.look(self.clock.wall(), |world| addresses(world, &host)) })
-    }
-
-    fn handshake(
-        &self,
-        address: SocketAddr,
-        tls_name: String,
-        timeout: Duration,
-    ) -> BoxFuture<'_, Result<Handshake, TransportFailure>> {
-        Box::pin(async move {
-            let target =
-                ConnectTarget { tls: true, tls_name, host: address.ip().to_string(), port: address.port() };
-            if let Err(error) = self.reach(&target) {
-                self.pause(if error.kind == FailureKind::ConnectTimeout { timeout } else { STEP }).await;
-                return Err(error);
-            }
-            self.pause(STEP * 2).await;
-            Ok(Handshake {
-                connect: STEP,
-                tls: STEP,
-                tls_version: "TLSv1.3".into(),
-                chain: vec![self.certificate()],
-            })
-        })
-    }
-
-    fn presented_chain(
-        &self,
-        address: SocketAddr,
-        _tls_name: String,
-        timeout: Duration,
-    ) -> BoxFuture<'_, Result<Vec<Vec<u8>>, TransportFailure>> {
-        Box::pin(async move {
-            // Plain, so that only the address counts: whatever name is asked for, the same certificate is shown.
-            let target = ConnectTarget {
-                tls: false,
-                tls_name: String::new(),
-                host: address.ip().to_string(),
-                port: 443,
-            };
-            if let Err(error) = self.reach(&target) {
-                self.pause(if error.kind == FailureKind::ConnectTimeout { timeout } else { STEP }).await;
-                return Err(error);
-            }
-            self.pause(STEP * 2).await;
-            Ok(vec![self.certificate()])
         })
     }
 }

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use tokio::sync::Semaphore;
 
 /// The most addresses of one answer that are looked at.
-const MAX_ADDRESSES: usize = 64;
+const MAX_ADDRESSES: usize = 256;
 
 /// Where DNS answers come from.
 pub trait Lookup: Send + Sync {

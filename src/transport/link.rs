@@ -1,12 +1,12 @@
 //! The parts of reaching one address, one by one and without a request: what the watch over the endpoint uses.
 
 use super::addresses::permitted;
-use super::{HttpTransport, chain, failure};
+use super::{HttpTransport, chain, failure, services};
 use crate::domain::request::{FailureKind, TransportFailure};
-use crate::seams::{Handshake, Link};
+use crate::seams::{Handshake, Link, ServicePlace};
 use futures_util::future::BoxFuture;
 use rustls::pki_types::ServerName;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpStream;
@@ -52,6 +52,16 @@ impl Link for HttpTransport {
                 Err(failure::failure(FailureKind::ConnectTimeout, "no certificate in time"))
             })
         })
+    }
+
+    fn services(&self, name: String) -> BoxFuture<'_, Result<Vec<ServicePlace>, TransportFailure>> {
+        Box::pin(services::places(name))
+    }
+
+    fn is_own(&self, address: IpAddr) -> bool {
+        // The system knows, and nothing else does portably: what is not an address of its own cannot be bound.
+        let is_one = !address.is_unspecified() && !address.is_multicast();
+        is_one && UdpSocket::bind((address, 0)).is_ok()
     }
 }
 

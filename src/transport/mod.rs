@@ -8,7 +8,7 @@
 //! exchange  one request: phases, bounds, the quick retry     failure    an error of the network as a closed word
 //! fetch     one plain bounded request                        link       resolve and handshake without a request
 //! trust     the one TLS configuration that all share         phase      what is known of a connection meanwhile
-//! chain     the certificates an address presents, unchecked
+//! chain     the certificates an address presents, unchecked  services   where a service is, by SRV records
 //! direct    the transport of load: hyper's connections without reqwest, to the same rules
 //! ```
 
@@ -21,6 +21,7 @@ mod failure;
 mod fetch;
 mod link;
 mod phase;
+mod services;
 #[cfg(test)]
 mod tests;
 mod trust;

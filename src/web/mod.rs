@@ -28,9 +28,9 @@ pub use server::{BindError, Listener, bind, serve};
 pub use status::{
     AddressView, AgentView, AttemptsView, CadenceView, CertificateView, CountsView, CredentialsView,
     DiagnosisView, EndpointView, FailureView, FaultView, IncludeView, InconclusiveView, IsolationView,
-    LatencyView, LoadLatencyView, LoadRunView, LoadView, MissedView, OpenPairView, PairsView, PlaceView,
-    ReasonCountView, RefusalView, RequestIdsView, ResultView, SampleView, SpokeView, StatusView, TargetView,
-    TotalsView,
+    LatencyView, LoadLatencyView, LoadRunView, LoadView, MembersView, MissedView, OpenPairView, PairsView,
+    PlaceView, ReasonCountView, RefusalView, RequestIdsView, ResultView, SampleView, SpokeView, StatusView,
+    TargetView, TotalsView,
 };
 
 use crate::domain::outcome::Reason;

@@ -123,6 +123,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
 /// Each heavy crate has one home. A path ending in `.rs` is a single file.
 const HOMES: &[(&str, &[&str])] = &[
     ("reqwest", &["src/transport"]),
+    ("hickory_resolver", &["src/transport"]),
     ("aws_config", &["src/credentials"]),
     ("aws_sdk_sts", &["src/credentials"]),
     ("aws_sigv4", &["src/signing"]),

@@ -11,8 +11,8 @@ use spokeprobe::domain::request::{
 use spokeprobe::domain::secret::Secret;
 use spokeprobe::plan::Plan;
 use spokeprobe::seams::{
-    Clock, FetchFailure, FetchRequest, FetchResponse, Handshake, Link, SessionFailure, Sessions, SystemClock,
-    TokioWait, Transport, Wait,
+    Clock, FetchFailure, FetchRequest, FetchResponse, Handshake, Link, ServicePlace, SessionFailure,
+    Sessions, SystemClock, TokioWait, Transport, Wait,
 };
 use spokeprobe::simulator::{Hub, InMemory, World};
 use std::net::{IpAddr, SocketAddr};
@@ -172,6 +172,14 @@ impl Link for HalfDead {
         timeout: Duration,
     ) -> BoxFuture<'_, Result<Vec<Vec<u8>>, TransportFailure>> {
         self.inner.presented_chain(address, tls_name, timeout)
+    }
+
+    fn services(&self, name: String) -> BoxFuture<'_, Result<Vec<ServicePlace>, TransportFailure>> {
+        self.inner.services(name)
+    }
+
+    fn is_own(&self, address: IpAddr) -> bool {
+        self.inner.is_own(address)
     }
 }
 

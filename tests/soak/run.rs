@@ -133,6 +133,7 @@ impl Stage {
         let readiness = web::Readiness::new();
         readiness.roles_asked();
         let web = web::State {
+            reload: None,
             recorder: Arc::clone(&recorder),
             readiness,
             now: Arc::new(move || agent_clock.wall()),

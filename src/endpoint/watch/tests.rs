@@ -4,7 +4,7 @@ use super::*;
 use crate::domain::region::ZoneId;
 use crate::domain::request::{FailureKind, TransportFailure};
 use crate::recording::{PlaceSeen, Settings as RecordingSettings};
-use crate::seams::{Handshake, SystemClock, TokioWait};
+use crate::seams::{Handshake, ServicePlace, SystemClock, TokioWait};
 use futures_util::future::BoxFuture;
 use std::net::SocketAddr;
 use std::sync::Mutex;
@@ -115,6 +115,14 @@ impl Link for Net {
                 _ => failed(FailureKind::Tls, "no certificate"),
             }
         })
+    }
+
+    fn services(&self, _name: String) -> BoxFuture<'_, Result<Vec<ServicePlace>, TransportFailure>> {
+        Box::pin(async { Ok(Vec::new()) })
+    }
+
+    fn is_own(&self, _address: IpAddr) -> bool {
+        false
     }
 }
 

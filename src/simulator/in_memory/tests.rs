@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::domain::request::HttpRequest;
-use crate::seams::{SystemClock, TokioWait};
+use crate::seams::{Link as _, SystemClock, TokioWait};
 use crate::simulator::world::Fault;
 use std::time::SystemTime;
 

@@ -3,6 +3,7 @@
 mod endpoint;
 mod isolation;
 mod loads;
+mod members;
 mod view;
 
 pub use endpoint::{AddressView, CertificateView, EndpointView, PlaceView};
@@ -10,6 +11,7 @@ pub use isolation::{
     AttemptsView, InconclusiveView, IsolationView, OpenPairView, PairsView, ReasonCountView, SampleView,
 };
 pub use loads::{LoadLatencyView, LoadRunView, LoadView};
+pub use members::MembersView;
 pub use view::{
     AgentView, CadenceView, CountsView, CredentialsView, DiagnosisView, FailureView, FaultView, IncludeView,
     LatencyView, MissedView, RefusalView, RequestIdsView, ResultView, SpokeView, StatusView, TargetView,
@@ -50,6 +52,7 @@ fn of(
             task_panics: snapshot.task_panics,
         },
         totals: totals(&snapshot),
+        members: snapshot.members.as_ref().map(members::view),
         includes: snapshot.includes.iter().map(include_view).collect(),
         isolation: snapshot.isolation.as_ref().map(isolation::view),
         endpoint: snapshot

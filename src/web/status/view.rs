@@ -8,6 +8,7 @@ use crate::recording::Minute;
 use crate::web::status::endpoint::EndpointView;
 use crate::web::status::isolation::IsolationView;
 use crate::web::status::loads::LoadView;
+use crate::web::status::members::MembersView;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -18,6 +19,8 @@ pub struct StatusView {
     pub agent: AgentView,
     /// Sums over all targets.
     pub totals: TotalsView,
+    /// The agents that share the targets, where several do: all else here is this agent's share.
+    pub members: Option<MembersView>,
     /// The included files of the configuration, by name.
     pub includes: Vec<IncludeView>,
     /// The isolation of spokes from each other, where it is checked.
