@@ -15,7 +15,8 @@ use crate::domain::region::Region;
 use crate::domain::request::{HttpRequest, OutgoingRequest};
 use aws_credential_types::Credentials;
 use aws_sigv4::http_request::{
-    PercentEncodingMode, SignableBody, SignableRequest, SigningSettings, UriPathNormalizationMode, sign,
+    PayloadChecksumKind, PercentEncodingMode, SignableBody, SignableRequest, SigningSettings,
+    UriPathNormalizationMode, sign,
 };
 use aws_sigv4::sign::v4;
 use http::{HeaderValue, header};
@@ -38,7 +39,10 @@ pub struct SigningScope {
 pub enum PathEncoding {
     /// Normalised and percent-encoded a second time: every service but S3.
     Double,
-    /// As it is: S3.
+    /// As it is: S3, which also wants the hash of the body as a header of its own, `x-amz-content-sha256`, and
+    /// that header signed.
+    ///
+    /// Source: S3 API reference, "Authenticating Requests: Using the Authorization Header".
     Single,
 }
 
@@ -47,6 +51,12 @@ impl SigningScope {
     #[must_use]
     pub const fn execute_api(region: Region) -> Self {
         Self { service: "execute-api", region, path_encoding: PathEncoding::Double }
+    }
+
+    /// The scope for reading objects in a region.
+    #[must_use]
+    pub const fn s3(region: Region) -> Self {
+        Self { service: "s3", region, path_encoding: PathEncoding::Single }
     }
 }
 
@@ -65,7 +75,7 @@ impl std::error::Error for SigningProblem {}
 
 /// Signs a request: host, date, token and every header it has, with the hash of the real body.
 ///
-/// `x-amz-content-sha256` is not sent: execute-api needs no such header, and `UNSIGNED-PAYLOAD` is not
+/// `x-amz-content-sha256` is sent to S3 only: execute-api needs no such header, and `UNSIGNED-PAYLOAD` is not
 /// accepted there.
 ///
 /// # Errors
@@ -88,6 +98,7 @@ pub fn sign_request(
     if scope.path_encoding == PathEncoding::Single {
         settings.percent_encoding_mode = PercentEncodingMode::Single;
         settings.uri_path_normalization_mode = UriPathNormalizationMode::Disabled;
+        settings.payload_checksum_kind = PayloadChecksumKind::XAmzSha256;
     }
     let params = v4::SigningParams::builder()
         .identity(&identity)

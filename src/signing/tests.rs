@@ -52,6 +52,43 @@ fn the_published_get_vanilla_vector() {
     assert_eq!(signed.headers["x-amz-date"], "20150830T123600Z");
 }
 
+/// "GET Object" of the S3 API reference, "Authenticating Requests: Using the Authorization Header".
+#[test]
+fn the_published_s3_vectors() {
+    let credentials = SessionCredentials {
+        access_key_id: "AKIAIOSFODNN7EXAMPLE".into(),
+        secret_access_key: Secret::new("wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"),
+        session_token: None,
+        expires_at: None,
+    };
+    // 2013-05-24T00:00:00Z
+    let at = UNIX_EPOCH + Duration::from_secs(1_369_353_600);
+    let sign = |path: &str, range: Option<&'static str>| {
+        let mut request = HttpRequest { host: "examplebucket.s3.amazonaws.com".into(), ..get(path) };
+        if let Some(range) = range {
+            request.headers.insert("range", HeaderValue::from_static(range));
+        }
+        sign_request(request, &SigningScope::s3("us-east-1".parse().unwrap()), &credentials, at).unwrap()
+    };
+    let object = sign("/test.txt", Some("bytes=0-9"));
+    assert_eq!(
+        authorization(&object),
+        "AWS4-HMAC-SHA256 Credential=AKIAIOSFODNN7EXAMPLE/20130524/us-east-1/s3/aws4_request, \
+         SignedHeaders=host;range;x-amz-content-sha256;x-amz-date, \
+         Signature=f0e8bdb87c964420e857bd35b5d6ed310bd44f0170aba48dd91039c6036bdb41"
+    );
+    assert_eq!(
+        object.headers["x-amz-content-sha256"],
+        "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+    );
+    let signature = |path| authorization(&sign(path, None)).rsplit_once('=').unwrap().1.to_owned();
+    assert_eq!(signature("/?lifecycle"), "fea454ca298b7da1c68078a5d1bdbfbbe0d65c699e0f91ac7a200a0136783543");
+    assert_eq!(
+        signature("/?max-keys=2&prefix=J"),
+        "34b48302e7b5fa45bde8084f4b7868a86f0a534bc59db6670ed5711ef69dc6f7"
+    );
+}
+
 #[test]
 fn token_and_own_headers_are_signed_and_the_path_stays_as_written() {
     let mut request = get("/api/a%2Fb//c?b=2&a=1");
