@@ -82,7 +82,8 @@ fn parse_header(text: &str) -> Result<(HeaderName, String), String> {
 
 pub(super) async fn call(args: CallArgs) -> Exit {
     // One request is no run: the warnings of the plan are not the news here.
-    let Some(LoadedPlan { config, plan, include_failures, .. }) = configuration::read(&args.config) else {
+    let Some(LoadedPlan { config, plan, include_failures, .. }) = configuration::read(&args.config).await
+    else {
         return Exit::Usage;
     };
     configuration::log_left_out(&include_failures);

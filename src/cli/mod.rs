@@ -105,7 +105,7 @@ Example:
 /// Where the configuration comes from.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ConfigArgs {
-    /// The configuration: a path, or env:NAME for the content of a variable
+    /// The configuration: a path, s3://BUCKET/KEY for an object, or env:NAME for the content of a variable
     #[arg(long, value_name = "SOURCE", default_value = "config.yaml", env = "SPOKEPROBE_CONFIG")]
     config: String,
 }
@@ -130,8 +130,8 @@ pub fn main() -> ExitCode {
         Command::Completions(args) => manual::completions(&args),
         Command::Man => manual::man(),
         Command::Explain(args) => explain::explain(&args),
-        Command::Plan(args) => plan::plan(&args),
-        Command::Policy(args) => policy::policy(&args),
+        Command::Plan(args) => in_runtime(plan::plan(args)),
+        Command::Policy(args) => in_runtime(policy::policy(args)),
         Command::Run(args) => in_runtime(run::run(args)),
         Command::Demo(args) => in_runtime(demo::demo(args)),
         Command::Call(args) => in_runtime(call::call(args)),

@@ -11,7 +11,7 @@ Examples:
   spokeprobe plan                                  check ./config.yaml
   spokeprobe plan --config /etc/spokeprobe.yaml --json | jq .time_series
 
-Touches no network. Exit status: 0 for a sound configuration, 2 for one with problems, also in an
+Touches no network, but for a configuration in S3. Exit status: 0 for a sound configuration, 2 for one with problems, also in an
 included file that `run` would merely leave out.")]
 pub(super) struct PlanArgs {
     #[command(flatten)]
@@ -21,8 +21,8 @@ pub(super) struct PlanArgs {
     json: bool,
 }
 
-pub(super) fn plan(args: &PlanArgs) -> Exit {
-    let Some(loaded) = configuration::read(&args.config) else { return Exit::Usage };
+pub(super) async fn plan(args: PlanArgs) -> Exit {
+    let Some(loaded) = configuration::read(&args.config).await else { return Exit::Usage };
     let mut warnings = loaded.warnings.clone();
     warnings.extend(policy::warnings(&loaded.config, &loaded.plan));
     let report = plan::report::report(&loaded.plan, &loaded.estimate, &loaded.include_failures, &warnings);

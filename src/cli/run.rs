@@ -27,7 +27,9 @@ pub(super) async fn run(args: RunArgs) -> Exit {
     if let Err(error) = logging::listen_for_debug() {
         tracing::warn!(%error, "SIGUSR2 cannot be listened to");
     }
-    let Some(plan) = configuration::load(&args.config) else { return Exit::Usage };
+    let Some(loaded) = configuration::read(&args.config).await else { return Exit::Usage };
+    configuration::log_oddities(&loaded);
+    let plan = loaded.plan;
     let seams = match Seams::real(&plan.settings) {
         Ok(seams) => seams,
         Err(problem) => {

@@ -1,11 +1,16 @@
-//! Reading one file within a bound.
+//! The folder of the main file: one file within a bound, and what a pattern of `include` matches there.
 
+use super::MAX_NAMED_FILE_BYTES;
+use super::gathering::{MAX_FILES, Shelf};
+use crate::config::Include;
+use crate::yaml::{MAX_BYTES, Problem};
 use std::fs::File;
 use std::io::Read as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// The text of a file of at most `max_bytes`; or why not, without the text.
-pub(super) fn read(path: &Path, max_bytes: usize) -> Result<String, String> {
+pub(super) fn read(path: &Path, max_bytes: usize) -> Result<Arc<str>, String> {
     let file = File::open(path).map_err(|error| error.to_string())?;
     let metadata = file.metadata().map_err(|error| error.to_string())?;
     if metadata.is_dir() {
@@ -18,9 +23,93 @@ pub(super) fn read(path: &Path, max_bytes: usize) -> Result<String, String> {
     if bytes.len() > max_bytes {
         return Err(format!("it has more than {max_bytes} bytes"));
     }
-    String::from_utf8(bytes).map_err(|error| {
+    text(bytes)
+}
+
+/// Bytes as a text, or the line at which they are none.
+pub(super) fn text(bytes: Vec<u8>) -> Result<Arc<str>, String> {
+    String::from_utf8(bytes).map(Into::into).map_err(|error| {
         let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
         let line = valid.iter().filter(|byte| **byte == b'\n').count() + 1;
         format!("it is not UTF-8 at line {line}")
     })
+}
+
+/// The files beside a main file.
+pub(super) struct Folder {
+    main: PathBuf,
+    folder: PathBuf,
+}
+
+impl Folder {
+    pub(super) fn of(main: &Path) -> Self {
+        Self { main: main.to_owned(), folder: main.parent().map(Path::to_path_buf).unwrap_or_default() }
+    }
+}
+
+impl Shelf for Folder {
+    fn matches(&mut self, include: &Include) -> Vec<Result<String, (String, Vec<Problem>)>> {
+        let pattern = if Path::new(&include.pattern).is_absolute() || self.folder.as_os_str().is_empty() {
+            include.pattern.clone()
+        } else {
+            // The folder is a name, whatever characters it has; only the rest is a pattern.
+            format!("{}/{}", glob::Pattern::escape(&self.folder.to_string_lossy()), include.pattern)
+        };
+        match glob::glob(&pattern) {
+            Ok(paths) => paths
+                .take(MAX_FILES)
+                .map(|path| path.map_err(|error| unseen(&error)).and_then(named))
+                .collect(),
+            Err(error) => vec![Err(invalid_pattern(include, error.msg))],
+        }
+    }
+
+    fn is_none(&self, name: &str) -> bool {
+        let path = Path::new(name);
+        let same = match (path.canonicalize(), self.main.canonicalize()) {
+            (Ok(one), Ok(other)) => one == other,
+            _ => path == self.main,
+        };
+        same || path.is_dir()
+    }
+
+    fn included(&mut self, name: &str) -> Result<Arc<str>, String> {
+        read(Path::new(name), MAX_BYTES)
+    }
+
+    fn named(&mut self, name: &str) -> Result<Arc<str>, String> {
+        read(&self.folder.join(name), MAX_NAMED_FILE_BYTES)
+    }
+}
+
+/// A file that a configuration without a folder names: by absolute path only.
+pub(super) fn named_without_folder(name: &str) -> Result<Arc<str>, String> {
+    if Path::new(name).is_absolute() {
+        read(Path::new(name), MAX_NAMED_FILE_BYTES)
+    } else {
+        Err("a configuration that is no file names others by absolute path".to_owned())
+    }
+}
+
+/// The problem of a pattern that is none.
+pub(super) fn invalid_pattern(include: &Include, why: &str) -> (String, Vec<Problem>) {
+    let found = format!("an invalid pattern ({why})");
+    let problem = include.place.problem(found, "a pattern such as spokes.d/*.yaml", None);
+    (include.pattern.clone(), vec![problem])
+}
+
+/// A name is a text here: it stands in logs, labels and problems.
+fn named(path: PathBuf) -> Result<String, (String, Vec<Problem>)> {
+    path.into_os_string().into_string().map_err(|name| {
+        let file = name.to_string_lossy().into_owned();
+        let problem = Problem::of_file(&file, "a name that is not UTF-8", "a file with another name");
+        (file, vec![problem])
+    })
+}
+
+fn unseen(error: &glob::GlobError) -> (String, Vec<Problem>) {
+    let file = error.path().display().to_string();
+    let found = format!("a file that cannot be looked at ({})", error.error());
+    let problem = Problem::of_file(&file, found, "a readable file");
+    (file, vec![problem])
 }

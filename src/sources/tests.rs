@@ -1,7 +1,9 @@
 //! Files on a disk, found and bounded.
 
 use super::*;
+use crate::yaml::{MAX_BYTES, Problem};
 use std::fs;
+use std::path::PathBuf;
 
 const MAIN: &str = "hub: {region: eu-west-1, endpoint: {id: vpce-0a1b2c3d}}\nspokes:\n- name: a\n  account: '111122223333'\n  \
                     apis: [{name: x, id: a1b2c3d4e5, stage: s, probes: [{name: p, request: GET /}]}]\n";
@@ -81,7 +83,7 @@ fn a_configuration_may_come_from_a_variable_without_includes() {
     );
     assert!(failed(load_plan("env:FILE", &environment)).contains("names others by absolute path"));
     assert!(failed(load_plan("env:NONE", &environment)).contains("no environment variable `NONE`"));
-    assert!(failed(load_plan("s3://bucket/key", &nothing)).contains("not available in this version"));
+    assert!(failed(load_plan("s3://bucket/key", &nothing)).contains("where the network is not asked"));
 }
 
 #[test]
@@ -105,4 +107,76 @@ fn files_that_cannot_be_used_are_problems_with_a_place() {
     );
     let large = folder.write("large.yaml", vec![b'#'; MAX_BYTES + 1]);
     assert!(failed(load_plan(&large, &nothing)).contains("more than"));
+}
+
+fn spoke(name: &str, more: &str) -> String {
+    let apis = "apis: [{name: x, id: a1b2c3d4e5, stage: s, probes: [{name: p, request: GET /}]}]";
+    format!("spokes: [{{name: {name}, account: '222233334444', {more} {apis}}}]\n")
+}
+
+#[tokio::test]
+async fn any_change_of_content_changes_the_digest_and_nothing_else_does() {
+    let folder = Folder::new("digest");
+    let more = "include: [spokes.d/*.yaml]\n";
+    let text = MAIN.replace("id: vpce-0a1b2c3d", "id: vpce-0a1b2c3d, ca_file: ca.pem") + more;
+    let main = folder.write("main.yaml", &text);
+    folder.write("ca.pem", "one");
+    folder.write("spokes.d/b.yaml", spoke("b", ""));
+    let reader = Reader::new(&main, std::sync::Arc::new(nothing), |_| Err("no network".into())).unwrap();
+    let mut seen = vec![reader.read().await.unwrap().digest()];
+    let mut step = async |what: &str, changed: bool| {
+        let digest = reader.read().await.unwrap().digest();
+        assert_eq!(!seen.contains(&digest), changed, "{what}");
+        seen.push(digest);
+    };
+    step("nothing", false).await;
+    folder.write("main.yaml", &text);
+    step("the same bytes written again", false).await;
+    folder.write("ca.pem", "two");
+    step("a named file", true).await;
+    folder.write("spokes.d/b.yaml", spoke("bb", ""));
+    step("an included file", true).await;
+    folder.write("spokes.d/c.yaml", spoke("c", ""));
+    step("a new file of a pattern", true).await;
+    fs::rename(folder.0.join("spokes.d/c.yaml"), folder.0.join("spokes.d/d.yaml")).unwrap();
+    step("another name", true).await;
+    fs::remove_file(folder.0.join("spokes.d/d.yaml")).unwrap();
+    step("a removed file, as it was before", false).await;
+    folder.write("main.new", format!("{text}# more\n"));
+    fs::rename(folder.0.join("main.new"), folder.0.join("main.yaml")).unwrap();
+    step("a file put in the place of the main one", true).await;
+    fs::remove_file(folder.0.join("ca.pem")).unwrap();
+    step("a named file that is gone", true).await;
+    fs::remove_file(folder.0.join("main.yaml")).unwrap();
+    assert!(reader.read().await.unwrap_err().problem.to_string().contains("cannot be read"));
+}
+
+/// As the kubelet does it: files are links into `..data`, which is a link to a folder that is exchanged.
+#[tokio::test]
+async fn a_config_map_that_is_swapped_is_a_change() {
+    use std::os::unix::fs::symlink;
+    let folder = Folder::new("configmap");
+    for (version, more) in [("..one", ""), ("..two", "# second\n")] {
+        fs::create_dir_all(folder.0.join(version)).unwrap();
+        folder.write(&format!("{version}/main.yaml"), format!("{MAIN}{more}"));
+    }
+    symlink("..one", folder.0.join("..data")).unwrap();
+    symlink("..data/main.yaml", folder.0.join("main.yaml")).unwrap();
+    let main = folder.0.join("main.yaml").display().to_string();
+    let reader = Reader::new(&main, std::sync::Arc::new(nothing), |_| Err("no network".into())).unwrap();
+    let one = reader.read().await.unwrap().digest();
+    symlink("..two", folder.0.join("..data_tmp")).unwrap();
+    fs::rename(folder.0.join("..data_tmp"), folder.0.join("..data")).unwrap();
+    assert_ne!(reader.read().await.unwrap().digest(), one);
+}
+
+#[test]
+fn sources_that_are_none_are_told() {
+    let refused = |arg: &str| match Reader::new(arg, std::sync::Arc::new(nothing), |_| Err("no trust".into()))
+    {
+        Ok(_) => panic!("{arg} is read"),
+        Err(problems) => problems[0].to_string(),
+    };
+    assert!(refused("s3://bucket/key").contains("or set AWS_REGION"));
+    assert!(refused("s3://bucket/key?region=eu-west-1").contains("no trust"));
 }

@@ -23,8 +23,8 @@ use std::path::Path;
 /// More than any policy, and than what AWS's tools put around one.
 const MOST_FILE_BYTES: u64 = 1024 * 1024;
 
-pub(in crate::cli) fn policy(args: &PolicyArgs) -> Exit {
-    match run(args) {
+pub(in crate::cli) async fn policy(args: PolicyArgs) -> Exit {
+    match run(&args).await {
         Ok(exit) => exit,
         Err(Stopped::Told) => Exit::Usage,
         Err(Stopped::Refused(refusal)) => {
@@ -51,9 +51,9 @@ fn refused(found: impl Into<String>, way_out: impl Into<String>) -> Stopped {
     Stopped::Refused(Refusal { found: found.into(), way_out: way_out.into() })
 }
 
-fn run(args: &PolicyArgs) -> Result<Exit, Stopped> {
+async fn run(args: &PolicyArgs) -> Result<Exit, Stopped> {
     let shared = args.kind.shared();
-    let subject = read(shared)?;
+    let subject = read(shared).await?;
     let policies = chosen(&args.kind, &subject)?;
     for policy in &policies {
         policy.limit.check(&policy.document.to_value()).map_err(|refusal| {
@@ -72,8 +72,8 @@ fn run(args: &PolicyArgs) -> Result<Exit, Stopped> {
     Ok(Exit::Expected)
 }
 
-fn read(shared: &Shared) -> Result<Subject, Stopped> {
-    let loaded = configuration::read(&shared.config).ok_or(Stopped::Told)?;
+async fn read(shared: &Shared) -> Result<Subject, Stopped> {
+    let loaded = configuration::read(&shared.config).await.ok_or(Stopped::Told)?;
     if !loaded.include_failures.is_empty() {
         for failure in &loaded.include_failures {
             configuration::report(&failure.problems);
