@@ -7,6 +7,7 @@
 
 mod api;
 mod defaults;
+mod documents;
 mod environment;
 mod expect;
 mod hub;
@@ -31,6 +32,7 @@ mod web;
 
 pub use api::Api;
 pub use defaults::{Defaults, Limits};
+pub use documents::{AsLastRead, Document, Documents, IncludedDocument};
 pub use hub::{Endpoint, Hub, Organization};
 pub use include::Include;
 pub use isolation::Isolation;
@@ -47,10 +49,9 @@ use crate::config::environment::Allowed;
 use crate::config::keys::{Key, Section, Shape};
 use crate::config::reader::{Context, Fields, Value};
 use crate::config::surroundings::Surroundings;
-use crate::domain::account::AccountId;
 use crate::domain::identity::Identity;
 use crate::domain::name::Name;
-use crate::yaml::{self, Kind, Node, Problem};
+use crate::yaml::{Kind, Node, Problem};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 /// Looks a name of the environment up.
@@ -87,55 +88,6 @@ pub(crate) static MAIN: Section = Section {
     later: &[],
 };
 
-/// A file as a tree with places.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Document {
-    /// The file as the user named it.
-    pub file: String,
-    tree: Node,
-}
-
-impl Document {
-    /// Reads a text.
-    ///
-    /// # Errors
-    /// When it is not YAML, or has what a configuration must not have.
-    pub fn parse(file: &str, text: &str) -> Result<Self, Vec<Problem>> {
-        Ok(Self { file: file.to_owned(), tree: yaml::parse(file, text)? })
-    }
-}
-
-/// An included file, or why it cannot be read.
-#[derive(Debug, Clone, PartialEq)]
-pub struct IncludedDocument {
-    /// The file.
-    pub file: String,
-    /// Its tree, or its problems.
-    pub document: Result<Document, Vec<Problem>>,
-    /// The accounts it is bound to, one list per `include` that names it with `accounts`.
-    pub bounds: Vec<Vec<AccountId>>,
-}
-
-/// All texts that make a configuration.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Documents {
-    /// The main file.
-    pub main: Document,
-    /// The included files, each once.
-    pub included: Vec<IncludedDocument>,
-    /// The texts of the files that values name (`ca_file`, `session_policy`) by path as written, or why
-    /// they cannot be read.
-    pub files: BTreeMap<String, Result<String, String>>,
-}
-
-impl Documents {
-    /// A configuration of one file that names no others.
-    #[must_use]
-    pub const fn of_main(main: Document) -> Self {
-        Self { main, included: Vec::new(), files: BTreeMap::new() }
-    }
-}
-
 /// What a document names outside itself.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct References {
@@ -170,6 +122,8 @@ pub struct Config {
     pub loads: Vec<Load>,
     /// Included files that were left out, with their problems.
     pub include_failures: Vec<IncludeFailure>,
+    /// Included files that cannot be used now and are in use as they were last read, with their problems.
+    pub includes_as_last_read: Vec<IncludeFailure>,
     /// Probes and loads that were left out because they need what is in a file that was left out.
     pub left_out: Vec<LeftOut>,
     /// The main document as a whole.
@@ -235,8 +189,10 @@ pub fn read(documents: &Documents, environment: Environment<'_>) -> Result<Confi
     let mut spokes = main.spokes;
     let mut include_failures = Vec::new();
     let mut accepted: Vec<Vec<Spoke>> = Vec::new();
-    let included_files = |value: &Value<'_>| file_text(value, &documents.files, false);
+    let mut includes_as_last_read = Vec::new();
     for included in &documents.included {
+        let files = included.as_last_read.as_ref().map_or(&documents.files, |last_read| &last_read.files);
+        let included_files = |value: &Value<'_>| file_text(value, files, false);
         let document = match &included.document {
             Ok(document) => document,
             Err(problems) => {
@@ -254,21 +210,28 @@ pub fn read(documents: &Documents, environment: Environment<'_>) -> Result<Confi
         };
         let others: Vec<&Spoke> = spokes.iter().chain(accepted.iter().flatten()).collect();
         match read_included(document, &around, environment, &others) {
-            Ok(read) => accepted.push(read),
-            Err(problems) => include_failures.push(IncludeFailure { file: included.file.clone(), problems }),
+            Ok(read) => {
+                accepted.push(read);
+                includes_as_last_read.extend(included.running_on());
+            }
+            Err(problems) => include_failures.push(included.failed_with(problems)),
         }
     }
     refuse_unknown_spokes(&mut accepted, &names, &mut include_failures);
+    includes_as_last_read
+        .retain(|stale: &IncludeFailure| !include_failures.iter().any(|failure| failure.file == stale.file));
+    // What stands in for a file does not have what the file may have now.
+    let some_are_missing = !include_failures.is_empty() || !includes_as_last_read.is_empty();
     let from_includes = accepted.iter().flatten().map(|spoke| spoke.name.to_string());
     names.extend(from_includes.collect::<Vec<_>>());
-    let mut left_out = check_main_spokes(&context, &mut spokes, &names, !include_failures.is_empty());
-    if include_failures.is_empty() {
+    let mut left_out = check_main_spokes(&context, &mut spokes, &names, some_are_missing);
+    if !some_are_missing {
         isolation::refuse_unknown(&context, main.isolation.as_ref(), &names);
     }
     spokes.extend(accepted.into_iter().flatten());
     let mut loads = main.loads;
     let written = loads::raw_probes(&documents.main.tree);
-    left_out.extend(loads::check(&context, &mut loads, &spokes, &written, !include_failures.is_empty()));
+    left_out.extend(loads::check(&context, &mut loads, &spokes, &written, some_are_missing));
 
     let place = Value::root(&context, &documents.main.tree).place();
     let mut problems = sorted(context.into_problems());
@@ -285,6 +248,7 @@ pub fn read(documents: &Documents, environment: Environment<'_>) -> Result<Confi
             load: main.load,
             loads,
             include_failures,
+            includes_as_last_read,
             left_out,
             place,
         }),

@@ -33,7 +33,7 @@ fn include(documents: &mut Documents, file: &str, text: &str, bounds: &[&str]) {
         vec![bounds.iter().map(|a| a.parse().unwrap()).collect()]
     };
     let document = Document::parse(file, text);
-    documents.included.push(IncludedDocument { file: file.into(), document, bounds });
+    documents.included.push(IncludedDocument { file: file.into(), document, bounds, as_last_read: None });
 }
 
 fn problems(text: &str) -> Vec<String> {

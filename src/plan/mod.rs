@@ -70,7 +70,7 @@ pub struct Plan {
 pub struct Included {
     /// The file.
     pub file: String,
-    /// Why it was left out; empty for one that is in use.
+    /// Why it was left out, or runs on as it was last read; empty for one that is in use as it is.
     pub problems: Vec<Problem>,
 }
 
@@ -169,7 +169,7 @@ pub fn plan(config: &Config) -> Result<Plan, Vec<Problem>> {
 fn includes(config: &Config) -> Vec<Included> {
     let mut problems: BTreeMap<&String, Vec<Problem>> =
         config.included_files.iter().map(|file| (file, Vec::new())).collect();
-    for failure in &config.include_failures {
+    for failure in config.include_failures.iter().chain(&config.includes_as_last_read) {
         problems.entry(&failure.file).or_default().extend(failure.problems.iter().cloned());
     }
     problems.into_iter().map(|(file, problems)| Included { file: file.clone(), problems }).collect()

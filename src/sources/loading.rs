@@ -1,10 +1,15 @@
 //! From texts to a plan.
 
+use super::last_read::LastRead;
 use super::reader;
-use super::texts::Texts;
+use super::texts::{IncludedText, Texts};
 use crate::config::{self, Config, Document, Documents, Environment, IncludeFailure, IncludedDocument};
 use crate::plan::{self, Estimate, Plan, Warning};
 use crate::yaml::Problem;
+use std::collections::BTreeMap;
+
+/// Leaving out one file may make another unusable, and so on; a chain that is longer than this stays left out.
+const ROUNDS: usize = 8;
 
 /// A configuration that has gone the whole way.
 #[derive(Debug, Clone)]
@@ -48,24 +53,63 @@ pub fn load_plan_text(
 /// # Errors
 /// All problems of the main text, and then those of included ones with them.
 pub fn load_plan_of(texts: &Texts, environment: Environment<'_>) -> Result<LoadedPlan, Vec<Problem>> {
-    finish(config::read(&documents(texts)?, environment)?, texts)
+    finish(config::read(&documents(texts, &|_| None)?, environment)?, texts)
 }
 
-/// Parses all texts.
-fn documents(texts: &Texts) -> Result<Documents, Vec<Problem>> {
+/// Goes from texts to a plan while another runs: an included file with problems stands as it was last read.
+///
+/// # Errors
+/// As [`load_plan_of`].
+pub fn load_plan_again(
+    texts: &Texts,
+    last_read: &LastRead,
+    environment: Environment<'_>,
+) -> Result<LoadedPlan, Vec<Problem>> {
+    // What is wrong now with the files that stand as they were.
+    let mut stale: BTreeMap<String, Vec<Problem>> = BTreeMap::new();
+    for _round in 0..ROUNDS {
+        let substitute = |text: &IncludedText| last_read.stand_in(text, stale.get(&text.file)?);
+        let config = config::read(&documents(texts, &substitute)?, environment)?;
+        let failures = config.include_failures.iter();
+        let more: Vec<_> = failures
+            .filter(|failure| !stale.contains_key(&failure.file) && last_read.knows(&failure.file))
+            .map(|failure| (failure.file.clone(), failure.problems.clone()))
+            .collect();
+        if more.is_empty() {
+            return finish(config, texts);
+        }
+        stale.extend(more);
+    }
+    let substitute = |text: &IncludedText| last_read.stand_in(text, stale.get(&text.file)?);
+    finish(config::read(&documents(texts, &substitute)?, environment)?, texts)
+}
+
+/// Parses all texts. `substitute` may give another document for an included text.
+fn documents(
+    texts: &Texts,
+    substitute: &dyn Fn(&IncludedText) -> Option<IncludedDocument>,
+) -> Result<Documents, Vec<Problem>> {
     let main = Document::parse(&texts.main.0, &texts.main.1)?;
     if !texts.problems.is_empty() {
         return Err(texts.problems.clone());
     }
-    let included = texts.included.iter().map(|text| IncludedDocument {
-        file: text.file.clone(),
-        document: match &text.text {
-            Ok(found) => Document::parse(&text.file, found),
-            Err(problems) => Err(problems.clone()),
-        },
-        bounds: text.bounds.clone(),
-    });
-    let included = included.collect();
+    let (mut included, mut stand_ins) = (Vec::new(), Vec::new());
+    for text in &texts.included {
+        match substitute(text) {
+            // After all others: what is read now goes before what was read once.
+            Some(document) => stand_ins.push(document),
+            None => included.push(IncludedDocument {
+                file: text.file.clone(),
+                document: match &text.text {
+                    Ok(found) => Document::parse(&text.file, found),
+                    Err(problems) => Err(problems.clone()),
+                },
+                bounds: text.bounds.clone(),
+                as_last_read: None,
+            }),
+        }
+    }
+    included.append(&mut stand_ins);
     let files = texts.files.iter().map(|(name, text)| {
         let text = text.as_ref().map(ToString::to_string).map_err(Clone::clone);
         (name.clone(), text)

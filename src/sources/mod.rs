@@ -8,11 +8,12 @@
 //! reader     any source, read on demand: Texts     gathering  from the main text to all it names
 //! files      the shelf that is a folder            s3         the shelf that is a bucket
 //! texts      all texts of one reading, their digest
-//! loading    texts to a plan
+//! loading    texts to a plan                       last_read  included files as they were read before
 //! ```
 
 mod files;
 mod gathering;
+mod last_read;
 mod loading;
 mod reader;
 mod s3;
@@ -20,7 +21,8 @@ mod s3;
 mod tests;
 mod texts;
 
-pub use loading::{LoadedPlan, load_plan, load_plan_of, load_plan_text};
+pub use last_read::LastRead;
+pub use loading::{LoadedPlan, load_plan, load_plan_again, load_plan_of, load_plan_text};
 pub use reader::{Outside, Reader, Source, Unreadable};
 pub use texts::{Digest, Texts};
 

@@ -114,6 +114,137 @@ fn spoke(name: &str, more: &str) -> String {
     format!("spokes: [{{name: {name}, account: '222233334444', {more} {apis}}}]\n")
 }
 
+/// One agent's life with a folder: what is in use after each reading.
+struct Life {
+    main: String,
+    last_read: LastRead,
+}
+
+impl Life {
+    fn begin(main: String) -> Self {
+        let texts = reader::read_here(&main, &nothing).unwrap();
+        let loaded = load_plan_of(&texts, &nothing).unwrap();
+        let last_read = LastRead::default().after(&texts, &loaded);
+        Self { main, last_read }
+    }
+
+    fn again(&mut self) -> Result<LoadedPlan, Vec<Problem>> {
+        let texts = reader::read_here(&self.main, &nothing).unwrap();
+        let loaded = load_plan_again(&texts, &self.last_read, &nothing)?;
+        self.last_read = self.last_read.after(&texts, &loaded);
+        Ok(loaded)
+    }
+}
+
+fn names(loaded: &LoadedPlan) -> Vec<&str> {
+    loaded.config.spokes.iter().map(|spoke| spoke.name.as_str()).collect()
+}
+
+fn shown(loaded: &LoadedPlan, file: &str) -> String {
+    let include = loaded.plan.includes.iter().find(|include| include.file.ends_with(file)).unwrap();
+    include.problems.iter().map(|problem| format!("{problem}\n")).collect()
+}
+
+#[test]
+fn a_broken_include_runs_on_as_last_read_and_a_removed_one_ends() {
+    let folder = Folder::new("last-read");
+    let main = folder.write("main.yaml", format!("{MAIN}include: [spokes.d/*.yaml]\n"));
+    folder.write("spokes.d/b.yaml", spoke("b", "session_policy: narrow.json,"));
+    folder.write("spokes.d/c.yaml", spoke("c", ""));
+    folder.write("narrow.json", "{\"Version\": \"2012-10-17\", \"Statement\": []}");
+    let mut life = Life::begin(main);
+
+    folder.write("spokes.d/b.yaml", "spokes: [{name: b, account: 1}]");
+    let loaded = life.again().unwrap();
+    assert_eq!(names(&loaded), ["a", "c", "b"]);
+    assert!(loaded.include_failures.is_empty());
+    let said = shown(&loaded, "b.yaml");
+    assert!(said.contains("keep running as last read") && said.contains("spokes.b.account"), "{said}");
+    assert_eq!(shown(&loaded, "c.yaml"), "");
+
+    // Also what it named is as it was then, and several broken readings later as well.
+    fs::remove_file(folder.0.join("narrow.json")).unwrap();
+    folder.write("spokes.d/b.yaml", "spokes: [");
+    let loaded = life.again().unwrap();
+    assert_eq!(names(&loaded), ["a", "c", "b"]);
+    assert!(loaded.config.spokes[2].session.session_policy.is_some());
+
+    folder.write("spokes.d/b.yaml", spoke("b", ""));
+    let loaded = life.again().unwrap();
+    assert_eq!(names(&loaded), ["a", "b", "c"]);
+    assert_eq!(shown(&loaded, "b.yaml"), "");
+    assert!(loaded.config.spokes[1].session.session_policy.is_none());
+
+    fs::remove_file(folder.0.join("spokes.d/b.yaml")).unwrap();
+    assert_eq!(names(&life.again().unwrap()), ["a", "c"]);
+    // A file that comes back broken has nothing that could stand in for it.
+    folder.write("spokes.d/b.yaml", "spokes: [");
+    let loaded = life.again().unwrap();
+    assert_eq!((names(&loaded), loaded.include_failures.len()), (vec!["a", "c"], 1));
+}
+
+#[test]
+fn a_broken_main_file_changes_nothing() {
+    let folder = Folder::new("broken-main");
+    let good = format!("{MAIN}include: [spokes.d/*.yaml]\n");
+    let main = folder.write("main.yaml", &good);
+    folder.write("spokes.d/b.yaml", spoke("b", ""));
+    let mut life = Life::begin(main);
+    folder.write("main.yaml", good.replace("hub:", "hob:"));
+    folder.write("spokes.d/b.yaml", "spokes: [");
+    assert!(!life.again().unwrap_err().is_empty());
+    folder.write("main.yaml", &good);
+    assert_eq!(names(&life.again().unwrap()), ["a", "b"]);
+}
+
+#[test]
+fn spokes_as_last_read_give_way_to_what_is_read_now() {
+    let folder = Folder::new("conflict");
+    let main = folder.write("main.yaml", format!("{MAIN}include: [spokes.d/*.yaml]\n"));
+    folder.write("spokes.d/b.yaml", spoke("moved", ""));
+    folder.write("spokes.d/c.yaml", spoke("c", ""));
+    let mut life = Life::begin(main);
+    folder.write("spokes.d/b.yaml", "spokes: [");
+    folder.write("spokes.d/c.yaml", spoke("moved", "external_id: new-home,"));
+    let loaded = life.again().unwrap();
+    assert_eq!(names(&loaded), ["a", "moved"]);
+    assert!(loaded.config.spokes[1].session.external_id.is_some());
+    let said = shown(&loaded, "b.yaml");
+    assert!(said.contains("no longer fit to the rest") && said.contains("moved"), "{said}");
+    assert_eq!(loaded.include_failures.len(), 1);
+}
+
+#[test]
+fn the_bounds_of_now_hold_for_spokes_as_last_read() {
+    let folder = Folder::new("bounds");
+    let bound =
+        |account: &str| format!("{MAIN}include: [{{files: 'spokes.d/*.yaml', accounts: ['{account}']}}]\n");
+    let main = folder.write("main.yaml", bound("222233334444"));
+    folder.write("spokes.d/b.yaml", spoke("b", ""));
+    let mut life = Life::begin(main);
+    folder.write("spokes.d/b.yaml", "spokes: [");
+    assert_eq!(names(&life.again().unwrap()), ["a", "b"]);
+    folder.write("main.yaml", bound("333344445555"));
+    let loaded = life.again().unwrap();
+    assert_eq!(names(&loaded), ["a"]);
+    assert!(shown(&loaded, "b.yaml").contains("no longer fit"));
+}
+
+#[test]
+fn when_all_includes_break_at_once_all_run_on() {
+    let folder = Folder::new("all-break");
+    let hub = MAIN.split("spokes:").next().unwrap();
+    let main = folder.write("main.yaml", format!("{hub}include: [spokes.d/*.yaml]\n"));
+    for name in ["b", "c", "d"] {
+        folder.write(&format!("spokes.d/{name}.yaml"), spoke(name, ""));
+    }
+    let mut life = Life::begin(main);
+    for name in ["b", "c", "d"] {
+        folder.write(&format!("spokes.d/{name}.yaml"), "");
+    }
+    assert_eq!(names(&life.again().unwrap()), ["b", "c", "d"]);
+}
+
 #[tokio::test]
 async fn any_change_of_content_changes_the_digest_and_nothing_else_does() {
     let folder = Folder::new("digest");
