@@ -9,6 +9,7 @@
 //! files      the shelf that is a folder            s3         the shelf that is a bucket
 //! texts      all texts of one reading, their digest
 //! loading    texts to a plan                       last_read  included files as they were read before
+//! watch      when to look again, and when a change counts
 //! ```
 
 mod files;
@@ -20,11 +21,13 @@ mod s3;
 #[cfg(test)]
 mod tests;
 mod texts;
+mod watch;
 
 pub use last_read::LastRead;
 pub use loading::{LoadedPlan, load_plan, load_plan_again, load_plan_of, load_plan_text};
 pub use reader::{Outside, Reader, Source, Unreadable};
 pub use texts::{Digest, Texts};
+pub use watch::{Seen, Watch};
 
 /// The configuration that is read unless another is named.
 pub const DEFAULT_CONFIG: &str = "config.yaml";
