@@ -6,7 +6,9 @@
 
 use super::outside::SetupProblem;
 use crate::domain::request::{ConnectTarget, Exchange, OutgoingRequest, SendOptions, TransportFailure};
-use crate::seams::{Clock, FetchFailure, FetchRequest, FetchResponse, Handshake, Link, ServicePlace, Transport};
+use crate::seams::{
+    Clock, FetchFailure, FetchRequest, FetchResponse, Handshake, Link, ServicePlace, Transport,
+};
 use crate::transport::{self, HttpTransport};
 use arc_swap::ArcSwap;
 use futures_util::future::BoxFuture;

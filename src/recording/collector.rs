@@ -50,6 +50,7 @@ impl StateCollector {
             &f.load_running,
             &f.members,
             &f.build_info,
+            &f.agent_info,
             &f.endpoint_up,
             &f.endpoint_phase,
             &f.endpoint_expiry,
@@ -100,6 +101,7 @@ impl Collector for StateCollector {
         families.extend(isolation_families(f, &self.shared));
         families.extend(load_families(f, &self.shared.loads()));
         families.extend(endpoint::families(f, self.shared.endpoint_status().as_ref()));
+        families.push(locked(&self.shared.agent).family(f));
         let build = [("version", build::VERSION), ("revision", build::REVISION)];
         families.push(f.build_info.family(vec![series(&build, 1.0)]));
         families

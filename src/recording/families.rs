@@ -143,7 +143,7 @@ families! {
     reload_successful: StateGauge = "config_last_reload_successful" [];
     /// When the configuration that is in use was read, in seconds since the epoch.
     reload_success_at: StateGauge = "config_last_reload_success_timestamp_seconds" [];
-    /// Of an included file of the configuration: 1 if it is in use, 0 if it was left out for its problems.
+    /// Of an included file of the configuration: 1 if it is in use, 0 if it was left out for its problems or runs on as it was last read.
     include: StateGauge = "config_include_successful" ["file"];
     /// Attempts of a load that ended, by status code, outcome and reason; unsent ones included, those given up in flight not.
     load_requests: TargetCounter = "load_requests_total" ["load" "code" "outcome" "reason"];
@@ -163,6 +163,8 @@ families! {
     members: StateGauge = "members" [];
     /// Always 1; which build of the agent this is.
     build_info: StateGauge = "build_info" ["version" "revision"];
+    /// Always 1; the ECS cluster and task that the agent runs in, and the name of its availability zone, where they are known.
+    agent_info: StateGauge = "agent_info" ["cluster" "task" "availability_zone"];
 }
 
 impl Families {

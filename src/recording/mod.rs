@@ -6,6 +6,7 @@
 //! runs, which no health series ever shows; `counts` states the conservation law; `reference` tells people of all of them. `Recorder` joins them; `web` only
 //! reads.
 
+mod agent;
 mod board;
 pub mod build;
 mod collector;
@@ -29,6 +30,7 @@ mod status;
 mod target_recorder;
 mod windows;
 
+pub use agent::AgentPlace;
 pub use board::{CredentialsState, Failure, KEPT_FAILURES, KEPT_FAILURES_PER_TARGET, Last, Refusal};
 pub use conditions::{Conditions, SpokeCondition, TargetCondition};
 pub use counts::{Counts, Imbalance, ResultCount};
@@ -47,8 +49,9 @@ pub use load::{
     LoadPercentiles, LoadRecord, LoadRecorder, LoadResult, LoadRun, LoadSecond, LoadStatus, LoadWindow,
     TIMELINE_ENTRIES,
 };
-pub use reference::{LabelReference, LabelValues, MetricReference, label_reference, metric_reference};
 pub use members::{MembersState, MembersStatus};
+pub use reference::{LabelReference, LabelValues, MetricReference, label_reference, metric_reference};
+pub use reload::{ConfigurationStatus, ConfigurationTrouble};
 pub use series_count::Recorded;
 pub use sessions::AssumeRoleResult;
 pub use status::{IncludeStatus, Snapshot, SpokeStatus, TargetStatus};
@@ -62,15 +65,14 @@ use collector::StateCollector;
 use families::{Families, without_empty_labels};
 use load::Load;
 use prometheus::{Registry, TextEncoder};
-use reload::Reload;
 use spoke_recorder::SpokeRecorder;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, SystemTime};
 
-/// The problems kept of each included file; the log has all.
-const KEPT_PROBLEMS_PER_INCLUDE: usize = 20;
+/// The problems kept of each included file, and of a configuration that is refused; the log has all.
+const KEPT_PROBLEMS: usize = 20;
 
 /// What recording needs to know.
 #[derive(Debug, Clone, PartialEq)]
@@ -101,7 +103,8 @@ struct Shared {
     board: Arc<Board>,
     members: RwLock<Members>,
     includes: Mutex<Arc<[IncludeStatus]>>,
-    reload: Mutex<Reload>,
+    reload: Mutex<ConfigurationStatus>,
+    agent: Mutex<AgentPlace>,
     /// While several agents share the targets.
     sharing: Mutex<Option<MembersStatus>>,
     /// While the plan asks for isolation.
@@ -159,6 +162,7 @@ impl Recorder {
             includes: Mutex::default(),
             reload: Mutex::default(),
             sharing: Mutex::default(),
+            agent: Mutex::default(),
             isolation: Mutex::default(),
             loads: Mutex::default(),
             endpoint: Mutex::default(),
@@ -187,19 +191,9 @@ impl Recorder {
     /// Sets the included files of the configuration, each named once.
     pub fn set_includes(&self, mut includes: Vec<IncludeStatus>) {
         for include in &mut includes {
-            include.problems.truncate(KEPT_PROBLEMS_PER_INCLUDE);
+            include.problems.truncate(KEPT_PROBLEMS);
         }
         *locked(&self.shared.includes) = includes.into();
-    }
-
-    /// The configuration was read and is in use since this moment by wall clock; at the start as well.
-    pub fn configuration_read(&self, at: SystemTime) {
-        locked(&self.shared.reload).succeeded(at);
-    }
-
-    /// The configuration was read again and refused; the one before stays in use.
-    pub fn configuration_refused(&self) {
-        locked(&self.shared.reload).failed();
     }
 
     /// Sets how this agent stands to the others that share the targets; `None` where one agent does all.
@@ -350,6 +344,8 @@ impl Recorder {
             members: locked(&self.shared.sharing).clone(),
             loads: self.shared.loads().iter().map(|books| books.status()).collect(),
             endpoint: self.shared.endpoint_status(),
+            configuration: self.configuration(),
+            agent: self.agent_place(),
         }
     }
 

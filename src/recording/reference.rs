@@ -115,6 +115,13 @@ pub fn label_reference() -> Vec<LabelReference> {
         closed("phase", "a part of reaching the endpoint", vec!["resolve", "connect", "tls"]),
         bounded("version", "of TLS as negotiated, or of the agent in `build_info`", "few, and one at a time"),
         bounded("revision", "the commit that the agent was built from", "one"),
+        bounded("cluster", "the ECS cluster that the agent runs in; empty where it is not known", "one"),
+        bounded("task", "the id of the agent's ECS task", "one"),
+        bounded(
+            "availability_zone",
+            "the name of the zone that the agent's task runs in, which is no AZ ID",
+            "one",
+        ),
         closed(
             "result",
             "how a call of AssumeRole ended",

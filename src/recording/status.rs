@@ -3,6 +3,7 @@
 use crate::domain::name::Name;
 use crate::domain::observation::Door;
 use crate::domain::target::{SpokeInfo, Target};
+use crate::recording::agent::AgentPlace;
 use crate::recording::board::{CredentialsState, Failure, Last};
 use crate::recording::counts::Counts;
 use crate::recording::diagnosis::KnownDiagnosis;
@@ -11,6 +12,7 @@ use crate::recording::faults::KnownFault;
 use crate::recording::isolation::IsolationStatus;
 use crate::recording::load::LoadStatus;
 use crate::recording::members::MembersStatus;
+use crate::recording::reload::ConfigurationStatus;
 use crate::recording::windows::Percentiles;
 use std::sync::Arc;
 
@@ -41,6 +43,10 @@ pub struct Snapshot {
     pub loads: Vec<LoadStatus>,
     /// The endpoint, where it is watched.
     pub endpoint: Option<EndpointStatus>,
+    /// How the configuration was read last.
+    pub configuration: ConfigurationStatus,
+    /// Where the agent itself runs.
+    pub agent: AgentPlace,
 }
 
 /// An included file of the configuration.
@@ -48,7 +54,7 @@ pub struct Snapshot {
 pub struct IncludeStatus {
     /// The file.
     pub file: String,
-    /// Why it was left out; empty for one that is in use.
+    /// Why it was left out, or runs on as it was last read; empty for one that is in use as it is.
     pub problems: Vec<String>,
 }
 

@@ -282,10 +282,25 @@ fn a_refused_reload_leaves_the_moment_of_the_last_good_one() {
     };
     recorder.configuration_read(wall(SECOND));
     assert_eq!(samples(&recorder, "config_last_reload"), shown(1, 1));
-    recorder.configuration_refused();
+    recorder.configuration_unreadable(wall(SECOND * 5), "gone".into());
+    assert_eq!(samples(&recorder, "config_last_reload"), shown(1, 1), "nobody knows of anything new");
+    recorder.configuration_refused(wall(SECOND * 6), vec!["bad".into(); 100]);
+    let status = recorder.configuration();
+    assert_eq!((status.refused.unwrap().problems.len(), status.unreadable), (20, None));
     assert_eq!(samples(&recorder, "config_last_reload"), shown(0, 1));
     recorder.configuration_read(wall(SECOND * 9));
     assert_eq!(samples(&recorder, "config_last_reload"), shown(1, 9));
+}
+
+#[test]
+fn where_the_agent_runs_is_shown_as_far_as_it_is_known() {
+    let recorder = recorder();
+    assert!(samples(&recorder, "agent_info").is_empty());
+    let place =
+        AgentPlace { task: Some("0f9d".into()), availability_zone: Some("eu-west-1a".into()), cluster: None };
+    recorder.set_agent_place(place);
+    let wanted = "spokeprobe_agent_info{availability_zone=\"eu-west-1a\",task=\"0f9d\"} 1";
+    assert_eq!(samples(&recorder, "agent_info"), [wanted]);
 }
 
 #[test]

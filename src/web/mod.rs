@@ -26,11 +26,11 @@ pub use readiness::Readiness;
 pub use reload::{Reload, ReloadRefused};
 pub use server::{BindError, Listener, bind, serve};
 pub use status::{
-    AddressView, AgentView, AttemptsView, CadenceView, CertificateView, CountsView, CredentialsView,
-    DiagnosisView, EndpointView, FailureView, FaultView, IncludeView, InconclusiveView, IsolationView,
-    LatencyView, LoadLatencyView, LoadRunView, LoadView, MembersView, MissedView, OpenPairView, PairsView,
-    PlaceView, ReasonCountView, RefusalView, RequestIdsView, ResultView, SampleView, SpokeView, StatusView,
-    TargetView, TotalsView,
+    AddressView, AgentView, AttemptsView, CadenceView, CertificateView, ConfigurationTroubleView,
+    ConfigurationView, CountsView, CredentialsView, DiagnosisView, EndpointView, FailureView, FaultView,
+    IncludeView, InconclusiveView, IsolationView, LatencyView, LoadLatencyView, LoadRunView, LoadView,
+    MembersView, MissedView, OpenPairView, PairsView, PlaceView, ReasonCountView, RefusalView,
+    RequestIdsView, ResultView, SampleView, SpokeView, StatusView, TargetView, TotalsView,
 };
 
 use crate::domain::outcome::Reason;

@@ -1,11 +1,13 @@
 //! What `GET /api/v1/status` answers: recording's picture of this moment, turned into views.
 
+mod configuration;
 mod endpoint;
 mod isolation;
 mod loads;
 mod members;
 mod view;
 
+pub use configuration::{ConfigurationTroubleView, ConfigurationView};
 pub use endpoint::{AddressView, CertificateView, EndpointView, PlaceView};
 pub use isolation::{
     AttemptsView, InconclusiveView, IsolationView, OpenPairView, PairsView, ReasonCountView, SampleView,
@@ -50,7 +52,11 @@ fn of(
             missing,
             clock_skew_seconds: snapshot.clock_skew_seconds,
             task_panics: snapshot.task_panics,
+            cluster: snapshot.agent.cluster.clone(),
+            task: snapshot.agent.task.clone(),
+            availability_zone: snapshot.agent.availability_zone.clone(),
         },
+        configuration: configuration::view(&snapshot.configuration),
         totals: totals(&snapshot),
         members: snapshot.members.as_ref().map(members::view),
         includes: snapshot.includes.iter().map(include_view).collect(),

@@ -5,6 +5,7 @@
 //! as long as the configuration, or rings.
 
 use crate::recording::Minute;
+use crate::web::status::configuration::ConfigurationView;
 use crate::web::status::endpoint::EndpointView;
 use crate::web::status::isolation::IsolationView;
 use crate::web::status::loads::LoadView;
@@ -17,6 +18,8 @@ use std::collections::BTreeMap;
 pub struct StatusView {
     /// The agent itself.
     pub agent: AgentView,
+    /// The configuration.
+    pub configuration: ConfigurationView,
     /// Sums over all targets.
     pub totals: TotalsView,
     /// The agents that share the targets, where several do: all else here is this agent's share.
@@ -88,6 +91,12 @@ pub struct AgentView {
     pub clock_skew_seconds: Option<f64>,
     /// Panics of its tasks; each is a defect.
     pub task_panics: u64,
+    /// The ECS cluster it runs in, where that is known.
+    pub cluster: Option<String>,
+    /// The id of its ECS task.
+    pub task: Option<String>,
+    /// The name of its availability zone, such as `eu-west-1a`; not the AZ ID that `zone` stands for elsewhere.
+    pub availability_zone: Option<String>,
 }
 
 /// An included file of the configuration.
