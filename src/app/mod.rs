@@ -14,6 +14,7 @@ mod once;
 mod outside;
 mod reconcile;
 mod run;
+mod steering;
 
 pub use drain::{DRAIN_DEADLINE, termination};
 pub use explanation::explanation;
@@ -24,6 +25,7 @@ pub use once::{Once, OnceFailure};
 pub use outside::{Seams, SetupProblem};
 pub use reconcile::{Changes, Handle, NeedsRestart, ReconcileProblem};
 pub use run::Stopped;
+pub use steering::{Asking, Hangup, Shares, Steering, SteeringParts, WatchMembers, beginning};
 
 use crate::attempt::PreparingProblem;
 use crate::domain::target::TargetId;

@@ -36,6 +36,17 @@ pub struct Unreadable {
     pub problem: Problem,
 }
 
+impl Unreadable {
+    /// A source of this name that cannot be read.
+    #[must_use]
+    pub fn new(name: &str, why: &str) -> Self {
+        let wanted = "the configuration; name another with --config";
+        Self {
+            problem: Problem::of_file(name, format!("a configuration that cannot be read ({why})"), wanted),
+        }
+    }
+}
+
 /// What it takes to ask S3.
 #[derive(Clone)]
 pub struct Outside {
@@ -108,11 +119,11 @@ impl Reader {
                 let reading = tokio::task::spawn_blocking(move || {
                     // A disk that hangs holds this lock: the readings after it do not wait with it.
                     let Ok(mut memory) = memory.try_lock() else {
-                        return Err(unreadable(&name, "an earlier reading of it has not ended"));
+                        return Err(Unreadable::new(&name, "an earlier reading of it has not ended"));
                     };
                     read_file(&name, &path, &mut memory, &*environment)
                 });
-                reading.await.unwrap_or_else(|_| Err(unreadable(&self.name, "reading it failed")))
+                reading.await.unwrap_or_else(|_| Err(Unreadable::new(&self.name, "reading it failed")))
             }
         }
     }
@@ -127,7 +138,7 @@ impl Source for Reader {
         Box::pin(async {
             match tokio::time::timeout(READING_TIMEOUT, self.read_now()).await {
                 Ok(texts) => texts,
-                Err(_) => Err(unreadable(&self.name, "it does not come in time")),
+                Err(_) => Err(Unreadable::new(&self.name, "it does not come in time")),
             }
         })
     }
@@ -158,14 +169,8 @@ fn read_file(
     memory: &mut Memory,
     environment: Environment<'_>,
 ) -> Result<Texts, Unreadable> {
-    let text = files::read(path, MAX_BYTES).map_err(|why| unreadable(name, &why))?;
+    let text = files::read(path, MAX_BYTES).map_err(|why| Unreadable::new(name, &why))?;
     Ok(gather(name, text, &mut files::Folder::of(path), memory, environment))
-}
-
-fn unreadable(name: &str, why: &str) -> Unreadable {
-    let found = format!("a file that cannot be read ({why})");
-    let wanted = "the configuration; name another with --config";
-    Unreadable { problem: Problem::of_file(name, found, wanted) }
 }
 
 /// The texts of a configuration that is no file.
