@@ -10,6 +10,7 @@
 //! texts      all texts of one reading, their digest
 //! loading    texts to a plan                       last_read  included files as they were read before
 //! watch      when to look again, and when a change counts
+//! task_metadata  what ECS says of the task that this is
 //! ```
 
 mod files;
@@ -18,6 +19,7 @@ mod last_read;
 mod loading;
 mod reader;
 mod s3;
+mod task_metadata;
 #[cfg(test)]
 mod tests;
 mod texts;
@@ -26,6 +28,7 @@ mod watch;
 pub use last_read::LastRead;
 pub use loading::{LoadedPlan, load_plan, load_plan_again, load_plan_of, load_plan_text};
 pub use reader::{Outside, Reader, Source, Unreadable};
+pub use task_metadata::{TaskMetadata, task_metadata};
 pub use texts::{Digest, Texts};
 pub use watch::{Seen, Watch};
 
