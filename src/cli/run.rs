@@ -1,11 +1,19 @@
 //! `spokeprobe run`: the agent.
 
 use super::{ConfigArgs, Exit, configuration, logging, output};
-use crate::app::{self, App, Seams};
-use crate::plan::Plan;
+use crate::app::{self, App, Asking, Hangup, Seams, Steering, SteeringParts, WatchMembers};
+use crate::config::units;
+use crate::members;
+use crate::recording::{AgentPlace, Recorder};
+use crate::sources::{self, LoadedPlan, Reader, Source as _, TaskMetadata, Texts};
 use crate::web;
 use clap::Args;
+use std::sync::Arc;
+use std::time::Duration;
 use tokio_util::sync::CancellationToken;
+
+/// More often than this a look costs more than it brings.
+const WATCH_MIN: Duration = Duration::from_secs(1);
 
 /// Arguments of `run`.
 #[derive(Debug, Args)]
@@ -13,6 +21,10 @@ use tokio_util::sync::CancellationToken;
 Examples:
   spokeprobe run --config /etc/spokeprobe/config.yaml
   spokeprobe run --config env:SPOKEPROBE_YAML --log-format json
+  spokeprobe run --config 's3://my-bucket/spokeprobe/config.yaml?region=eu-west-1' --watch-config 5m
+
+The configuration is read again when its content has changed, on SIGHUP, and on POST /-/reload from this machine or
+with a password. One with problems changes nothing: the log, the status and config_last_reload_successful say so.
 
 SIGTERM and SIGINT let the attempts in flight end, at most 10 s, and exit 0. SIGUSR1 stops all runs of load,
 as does POST /-/loads/stop from this machine; load.stop_file stops them and keeps others from beginning. SIGUSR2
@@ -20,17 +32,40 @@ switches debug lines of the log on, and off again: a line for each attempt.")]
 pub(super) struct RunArgs {
     #[command(flatten)]
     config: ConfigArgs,
+    /// How often to look whether the configuration has changed: a time such as 30s, or off. Files are looked at every
+    /// 30 s, objects in S3 every 60 s, unless this says otherwise
+    #[arg(long, value_name = "TIME|off", value_parser = parse_watch)]
+    watch_config: Option<WatchConfig>,
+}
+
+/// `--watch-config`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum WatchConfig {
+    Off,
+    Every(Duration),
+}
+
+fn parse_watch(text: &str) -> Result<WatchConfig, String> {
+    if text == "off" {
+        return Ok(WatchConfig::Off);
+    }
+    match units::duration(text) {
+        Some(every) if every >= WATCH_MIN => Ok(WatchConfig::Every(every)),
+        _ => Err("wanted a time of at least 1s, such as 30s, 5m or 1h; or off".to_owned()),
+    }
 }
 
 pub(super) async fn run(args: RunArgs) -> Exit {
-    // First of all: until then the signal ends the program.
+    // First of all: until then the signals end the program.
     if let Err(error) = logging::listen_for_debug() {
         tracing::warn!(%error, "SIGUSR2 cannot be listened to");
     }
-    let Some(loaded) = configuration::read(&args.config).await else { return Exit::Usage };
+    let hangup = Asking::listen_for_hangup()
+        .inspect_err(|error| tracing::warn!(%error, "SIGHUP cannot be listened to"))
+        .ok();
+    let Some((reader, texts, loaded)) = read(&args.config).await else { return Exit::Usage };
     configuration::log_oddities(&loaded);
-    let plan = loaded.plan;
-    let seams = match Seams::real(&plan.settings) {
+    let seams = match Seams::real(&loaded.plan.settings) {
         Ok(seams) => seams,
         Err(problem) => {
             output::error(&problem.to_string());
@@ -45,26 +80,110 @@ pub(super) async fn run(args: RunArgs) -> Exit {
         }
         on_signal.cancel();
     });
-    serve(&plan, seams, shutdown).await.unwrap_or_else(|(problem, exit)| {
+    let watch_every = match args.watch_config {
+        None => reader.looked_at_every(),
+        Some(WatchConfig::Off) => None,
+        // What cannot change is not looked at, however often.
+        Some(WatchConfig::Every(every)) => reader.looked_at_every().map(|_| every),
+    };
+    let beginning = Beginning { reader, texts, loaded, watch_every, hangup };
+    serve(beginning, seams, shutdown).await.unwrap_or_else(|(problem, exit)| {
         output::error(&problem);
         exit
     })
 }
 
+/// What an agent begins with.
+struct Beginning {
+    reader: Reader,
+    texts: Texts,
+    loaded: LoadedPlan,
+    watch_every: Option<Duration>,
+    hangup: Option<Hangup>,
+}
+
+async fn read(args: &ConfigArgs) -> Option<(Reader, Texts, LoadedPlan)> {
+    let read = async {
+        let reader = configuration::reader(args)?;
+        let texts = reader.read().await.map_err(|unreadable| vec![unreadable.problem])?;
+        let loaded = sources::load_plan_of(&texts, &sources::process_environment)?;
+        Ok((reader, texts, loaded))
+    };
+    read.await.map_err(|problems: Vec<_>| configuration::report(&problems)).ok()
+}
+
 /// Binds the listener first, so that a port in use is found before anything is asked or sent. What cannot
 /// even begin is a matter of the configuration; what stops by itself has run.
-async fn serve(plan: &Plan, seams: Seams, shutdown: CancellationToken) -> Result<Exit, (String, Exit)> {
+async fn serve(
+    beginning: Beginning,
+    seams: Seams,
+    shutdown: CancellationToken,
+) -> Result<Exit, (String, Exit)> {
+    let Beginning { reader, texts, loaded, watch_every, hangup } = beginning;
+    let plan = &loaded.plan;
     let listener =
         web::bind(&plan.settings.web).await.map_err(|problem| (problem.to_string(), Exit::Usage))?;
-    let app = App::build(plan, seams).map_err(|problem| (problem.to_string(), Exit::Usage))?;
+    let mut app = App::build(&app::beginning(plan), seams.clone())
+        .map_err(|problem| (problem.to_string(), Exit::Usage))?;
+    let recorder = Arc::clone(app.recorder());
+    let parts = SteeringParts {
+        source: Arc::new(reader),
+        environment: Arc::new(sources::process_environment),
+        watch_every,
+        members: Some(watch_members(&seams, &recorder, plan.settings.web.listen)),
+        clock: Arc::clone(&seams.clock),
+        wait: Arc::clone(&seams.wait),
+        recorder: Arc::clone(&recorder),
+    };
+    let (steering, asking) = Steering::new(parts, app.handle(), &texts, &loaded);
+    app.set_reload(asking.over_http());
+    if let Some(hangup) = hangup {
+        crate::seams::spawn("hangup", hangup.pass_on(asking));
+    }
     crate::seams::spawn("stop signal", app::stop_loads_on_signal(app.load_switch()));
+    let place = sources::task_metadata(&sources::process_environment, &*seams.transport).await;
     tracing::info!(
         targets = plan.targets.len(),
         roles = plan.roles.len(),
         listen = %plan.settings.web.listen,
         version = env!("CARGO_PKG_VERSION"),
+        cluster = place.cluster,
+        task = place.task,
+        availability_zone = place.availability_zone,
         "running"
     );
+    let TaskMetadata { cluster, task, availability_zone } = place;
+    recorder.set_agent_place(AgentPlace { cluster, task, availability_zone });
+    let steering = steering.start(shutdown.clone());
     let ended = app.run(Some(listener), shutdown).await;
+    steering.abort();
     ended.map(|()| Exit::Expected).map_err(|stopped| (stopped.to_string(), Exit::Unexpected))
+}
+
+fn watch_members(seams: &Seams, recorder: &Arc<Recorder>, listen: std::net::SocketAddr) -> WatchMembers {
+    let (seams, recorder) = (seams.clone(), Arc::clone(recorder));
+    Box::new(move |settings| {
+        let around = members::Around {
+            link: Arc::clone(&seams.link),
+            clock: Arc::clone(&seams.clock),
+            wait: Arc::clone(&seams.wait),
+            recorder: Arc::clone(&recorder),
+            listen,
+        };
+        members::watch(settings, around)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_watch_over_the_configuration_has_a_time_or_is_off() {
+        assert_eq!(parse_watch("off"), Ok(WatchConfig::Off));
+        assert_eq!(parse_watch("1m"), Ok(WatchConfig::Every(Duration::from_secs(60))));
+        for bad in ["", "0s", "999ms", "30", "never", "-1s"] {
+            assert!(parse_watch(bad).is_err(), "{bad}");
+        }
+    }
 }
