@@ -219,15 +219,39 @@ fn a_changed_target_counts_on_but_forgets_what_the_old_request_taught() {
     attempt(&probe, &seen(Reason::None, Some(200), SECOND, SECOND));
 
     let slower = Target { cadence: Cadence::Every(SECOND * 60), ..old.clone() };
-    assert!(Arc::ptr_eq(&probe, &recorder.add_target(&Arc::new(slower))));
+    let probe = recorder.add_target(&Arc::new(slower));
+    attempt(&probe, &seen(Reason::None, Some(200), SECOND, SECOND));
     assert_eq!(samples(&recorder, "up").len(), 1, "only the interval changed");
     assert!(one(&recorder, "probe_interval").ends_with(" 60"));
 
     let mut other = old;
     other.expectation.status = vec![201];
-    recorder.add_target(&Arc::new(other));
+    probe.due();
+    probe.started();
+    let reformed = recorder.add_target(&Arc::new(other));
     assert!(samples(&recorder, "up").is_empty() && samples(&recorder, "last_outcome").is_empty());
-    assert_eq!(probe.counts().due, 1);
+    // What was under way in the old form counts, and is not remembered.
+    probe.observed(&seen(Reason::Forbidden, Some(403), SECOND, SECOND), true);
+    assert!(samples(&recorder, "up").is_empty() && samples(&recorder, "last_outcome").is_empty());
+    assert!(recorder.snapshot().failures.is_empty());
+    let counts = reformed.counts();
+    assert_eq!((counts.due, counts.ended(), counts.in_flight), (3, 3, 0));
+    let same_place = recorder.target(&reformed.id().clone()).unwrap().target();
+    attempt(&reformed, &seen(Reason::None, Some(201), SECOND, SECOND));
+    assert_eq!(samples(&recorder, "up").len(), 1);
+    recorder.add_target_at(&same_place, false);
+    assert!(samples(&recorder, "up").is_empty(), "the same question at another place");
+    // The end of a target is the end of what is under way.
+    reformed.due();
+    reformed.started();
+    reformed.due();
+    recorder.remove_target(reformed.id());
+    reformed.observed(&seen(Reason::None, Some(201), SECOND, SECOND), true);
+    reformed.missed(MissCause::Overloaded, 1);
+    reformed.abandoned(true);
+    let again = recorder.add_target(&same_place);
+    assert_eq!((again.counts().due, recorder.snapshot().in_flight), (0, 0));
+    assert!(reformed.counts().is_conserved() && recorder.imbalances().is_empty());
     assert!(
         text(&recorder)
             .contains(r#"code="201",outcome="ok",probe="hello",reason="none",spoke="payments"} 0"#)

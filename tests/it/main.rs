@@ -30,6 +30,8 @@ mod program;
 mod readme;
 mod reasons;
 mod references;
+mod reconcile;
+mod reconcile_any;
 mod signature_reuse;
 mod simulated_day;
 mod sockets;

@@ -5,7 +5,7 @@
 
 use futures_util::future::BoxFuture;
 use http::HeaderValue;
-use spokeprobe::app::{App, Seams, Stopped};
+use spokeprobe::app::{App, Changes, Handle, Seams, Stopped};
 use spokeprobe::config::{self, Document, Documents};
 use spokeprobe::domain::credentials::{CallerIdentity, RoleSession, SessionCredentials};
 use spokeprobe::domain::moment::Moment;
@@ -187,6 +187,7 @@ pub(crate) struct Stage {
     pub(crate) recorder: Arc<Recorder>,
     pub(crate) seen: Arc<Seen>,
     pub(crate) clock: SystemClock,
+    pub(crate) handle: Handle,
     shutdown: CancellationToken,
     running: JoinHandle<Result<(), Stopped>>,
 }
@@ -206,9 +207,17 @@ impl Stage {
         let seams = Seams::shared(any_clock, wait, sessions, watched, link);
         let app = App::build(plan, seams).unwrap();
         let recorder = Arc::clone(app.recorder());
+        let handle = app.handle();
         let shutdown = CancellationToken::new();
         let running = spokeprobe::seams::spawn("agent", app.run(None, shutdown.clone()));
-        Self { hub, recorder, seen, clock, shutdown, running }
+        Self { hub, recorder, seen, clock, handle, shutdown, running }
+    }
+
+    /// Gives the agent another plan.
+    pub(crate) async fn reconcile(&self, plan: &Plan) -> Changes {
+        let changes = self.handle.reconcile(plan.clone()).await.unwrap();
+        assert_eq!(self.recorder.imbalances(), [], "after {changes}");
+        changes
     }
 
     /// Lets time pass, and then checks that the books balance.
