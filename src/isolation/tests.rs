@@ -262,6 +262,40 @@ async fn when_every_door_opens_the_list_and_the_retries_have_a_bound() {
     running.end().await;
 }
 
+#[tokio::test(start_paused = true)]
+async fn pairs_come_and_go_while_checks_are_in_flight() {
+    // A check each ten seconds, each of which takes half a minute: some are in flight at every change.
+    let of = |spokes: usize| settings(spokes, SECOND * 1_320);
+    let running = run(of(12), SECOND * 30, None);
+    tokio::time::sleep(SECOND * 665).await;
+    let [closed, open, inconclusive, due] = running.states();
+    assert!((60..=66).contains(&closed) && closed + due == 132, "{closed} {open} {inconclusive} {due}");
+    for spokes in [13_u64, 5, 12] {
+        running.isolation.set(Some(of(usize::try_from(spokes).unwrap())), &endpoint());
+        assert_eq!(running.states().iter().sum::<u64>(), spokes * (spokes - 1));
+        tokio::time::sleep(SECOND * 7).await;
+        assert_eq!(running.states().iter().sum::<u64>(), spokes * (spokes - 1));
+        if spokes == 13 {
+            assert!(running.states()[0] >= closed, "what was known is");
+        }
+    }
+    // What was of pairs that were gone for a moment is not known any more.
+    assert!(running.states()[0] < closed);
+    running.isolation.set(None, &endpoint());
+    tokio::time::sleep(SECOND * 100).await;
+    assert!(running.recorder.snapshot().isolation.is_none());
+    // A role that nobody has asked for is not tried; its pairs stay due.
+    running.isolation.set(Some(of(13)), &endpoint());
+    tokio::time::sleep(SECOND * 1_500).await;
+    assert_eq!(running.states(), [12 * 12, 0, 0, 12]);
+    let recorder = Arc::clone(&running.recorder);
+    assert_eq!(recorder.snapshot().task_panics, 0);
+    running.end().await;
+    for api in recorder.snapshot().isolation.unwrap().attempts {
+        assert_eq!(api.begun, api.ended, "{}", api.api.id);
+    }
+}
+
 #[test]
 fn the_order_is_stable_and_one_more_spoke_moves_nobody() {
     let names = |spokes: usize| -> Vec<PairName> {

@@ -162,8 +162,11 @@ impl EndpointStatus {
 #[derive(Debug)]
 pub struct EndpointRecorder {
     interval: Duration,
-    places: Mutex<Vec<(Arc<WatchedPlace>, Option<Arc<PlaceSeen>>)>>,
+    places: Mutex<Vec<Looked>>,
 }
+
+/// A place, with the last look at it.
+type Looked = (Arc<WatchedPlace>, Option<Arc<PlaceSeen>>);
 
 impl EndpointRecorder {
     pub(super) fn new(interval: Duration, places: Vec<WatchedPlace>) -> Self {

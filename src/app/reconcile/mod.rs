@@ -99,10 +99,9 @@ impl Agent {
     /// When a target of it cannot be addressed or sent.
     pub(super) fn with_plan(mut self, plan: &Plan) -> Result<Self, BuildProblem> {
         let mut current = Current::default();
-        match self.take_over(&mut current, plan.clone()) {
-            Err(ReconcileProblem::Target(problem)) => return Err(problem),
-            // Nothing else is wrong with a first plan: there is nothing that it could differ from.
-            Ok(_) | Err(_) => {}
+        // Nothing but a target can be wrong with a first plan: there is nothing that it could differ from.
+        if let Err(ReconcileProblem::Target(problem)) = self.take_over(&mut current, plan.clone()) {
+            return Err(problem);
         }
         self.current = Mutex::new(current);
         Ok(self)

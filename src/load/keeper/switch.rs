@@ -77,3 +77,45 @@ impl Drop for Listed {
         self.switch.running().remove(&self.name);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::load::Guards;
+    use crate::recording::examples::target;
+    use crate::schedule::{Arrivals, Profile};
+    use std::time::Duration;
+
+    fn load(name: &str) -> Arc<Settings> {
+        Arc::new(Settings {
+            name: name.parse().unwrap(),
+            target: Arc::new(target("payments/hoot/hello")),
+            profile: Profile { stages: Vec::new(), arrivals: Arrivals::Even },
+            guards: Guards::default(),
+            at: None,
+            in_flight: 1,
+            reuse_signatures: true,
+            ramp_down: Duration::ZERO,
+        })
+    }
+
+    #[test]
+    fn a_load_is_listed_once_at_a_time() {
+        let (switch, nightly) = (Switch::default(), load("nightly"));
+        let listed = switch.list(&nightly).unwrap();
+        assert!(switch.list(&nightly).is_none(), "it still runs");
+        assert_eq!(switch.stop_all("test"), std::slice::from_ref(&nightly.name));
+        assert!(listed.stop.is_requested());
+        drop(listed);
+        assert_eq!(switch.names(), []);
+        assert!(!switch.list(&nightly).unwrap().stop.is_requested(), "the next run is another one");
+    }
+
+    #[test]
+    fn only_those_are_stopped_that_are_not_to_go_on() {
+        let switch = Switch::default();
+        let (one, other) = (switch.list(&load("one")).unwrap(), switch.list(&load("other")).unwrap());
+        switch.stop_unless(|load| load.name.as_str() == "one", "test");
+        assert!(!one.stop.is_requested() && other.stop.is_requested());
+    }
+}

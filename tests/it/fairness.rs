@@ -1,0 +1,175 @@
+//! Forty spokes, half of which hang until the timeout: what the others notice. Nothing.
+//!
+//! And the agent's own overload, which is never told as the failing of spokes.
+
+use crate::stage::{Stage, plan_of};
+use spokeprobe::domain::name::Name;
+use spokeprobe::domain::observation::MissCause;
+use spokeprobe::plan::Plan;
+use spokeprobe::recording::TargetStatus;
+use spokeprobe::simulator::world::{Fault, Span};
+use spokeprobe::simulator::{WireFault, World};
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::time::Duration;
+
+const SPOKES: usize = 40;
+
+fn account(spoke: usize) -> String {
+    format!("{:012}", 100_000 + spoke)
+}
+
+fn world() -> World {
+    let allow = "Version: '2012-10-17', Statement: [{Effect: Allow,";
+    let mut text = format!(
+        "region: eu-west-1\nhub: {{account: '999999999999', role: hub}}\nendpoint: {{id: vpce-0a1b2c3d}}\naccounts:\n\
+         - id: '999999999999'\n  name: hub\n  roles: [{{name: hub, policies: [{{{allow} Action: 'sts:*', Resource: '*'}}]}}]}}]\n"
+    );
+    for spoke in 0..SPOKES {
+        write!(
+            text,
+            "- id: '{account}'\n  name: s{spoke}\n  roles: [{{name: spokeprobe, trust: {{{allow} Principal: {{AWS: '*'}}, \
+             Action: 'sts:AssumeRole'}}]}}, policies: [{{{allow} Action: 'execute-api:Invoke', Resource: '*'}}]}}]}}]\n  \
+             apis: [{{id: a{spoke:09}, name: x, stages: [s], resource_policy: {{{allow} Principal: '*', Action: \
+             'execute-api:Invoke', Resource: 'execute-api:/*'}}]}}, routes: [{{method: GET, path: /, authorization: \
+             AWS_IAM, integration: {{json: {{a: 1}}}}}}]}}]\n",
+            account = account(spoke)
+        )
+        .unwrap();
+    }
+    World::parse(&text).unwrap()
+}
+
+/// Each spoke with five probes at an interval and one at a rate.
+fn plan(limits: &str) -> Plan {
+    let mut text = format!("limits: {{{limits}}}\nspokes:\n");
+    for spoke in 0..SPOKES {
+        write!(
+            text,
+            "- name: s{spoke}\n  account: '{}'\n  apis:\n  - name: x\n    id: a{spoke:09}\n    stage: s\n    max_rate: 10/s\n    probes:\n",
+            account(spoke)
+        )
+        .unwrap();
+        for probe in 0..5 {
+            writeln!(text, "    - {{name: p{probe}, request: GET /, every: 10s, timeout: 31s}}").unwrap();
+        }
+        writeln!(text, "    - {{name: steady, request: GET /, rate: 1/s, timeout: 31s}}").unwrap();
+    }
+    plan_of(&text)
+}
+
+/// Every second spoke hangs.
+fn hang(stage: &Stage, on: bool) {
+    stage.hub.change(|world| {
+        for account in &mut world.accounts {
+            let odd = account.id.parse::<usize>().unwrap() % 2 == 1;
+            for api in account.apis.iter_mut().filter(|_| odd) {
+                api.fault = on.then_some(Fault::Wire(WireFault::Hang));
+            }
+        }
+    });
+}
+
+fn hangs(status: &TargetStatus) -> bool {
+    let spoke = status.target.id.spoke.as_str();
+    spoke[1..].parse::<usize>().unwrap() % 2 == 1
+}
+
+/// Attempts that were sent within these many seconds of their due time, and all.
+fn lag(stage: &Stage, within: &str) -> (f64, f64) {
+    let bucket = stage.metric("spokeprobe_schedule_lag_seconds_bucket", &[("le", within)]).unwrap();
+    (bucket, stage.metric("spokeprobe_schedule_lag_seconds_count", &[]).unwrap())
+}
+
+#[tokio::test(start_paused = true)]
+async fn half_of_forty_spokes_hang_and_the_others_notice_nothing() {
+    // Hanging rates may take half of an account's permits, and half of the agent's together: 20 × 4 of 300.
+    let stage =
+        Stage::start(world(), &plan("in_flight: 300, in_flight_per_account: 9, requests_per_second: 1000"));
+    stage.after_seconds(30).await;
+    hang(&stage, true);
+    stage.after_seconds(20).await;
+    let before = stage.recorder.snapshot().targets;
+    let (_, sent_before) = lag(&stage, "0.0025");
+    for _ in 0..60 {
+        stage.after_seconds(10).await;
+        let mut held: BTreeMap<Name, i64> = BTreeMap::new();
+        for status in stage.recorder.snapshot().targets {
+            *held.entry(status.target.id.spoke.clone()).or_default() += status.counts.in_flight;
+        }
+        assert!(held.values().all(|held| *held <= 9), "{held:?}");
+    }
+    for (status, old) in stage.recorder.snapshot().targets.iter().zip(&before) {
+        let (id, counts) = (&status.target.id, &status.counts);
+        let (due, ended) = (counts.due - old.counts.due, counts.ended() - old.counts.ended());
+        if hangs(status) {
+            assert!(counts.in_flight <= 4, "{id}: {counts:?}");
+            continue;
+        }
+        let every = if id.probe.as_str() == "steady" { 1 } else { 10 };
+        assert!(due.abs_diff(600 / every) <= 1, "{id}: {due}");
+        assert_eq!((due - ended, counts.missed_total(), counts.waiting), (0, 0, 0), "{id}");
+        let last = status.last.as_ref().unwrap();
+        assert!(last.expected && last.streak == counts.ended(), "{id}: {last:?}");
+    }
+    // Whatever waited for an account's permits is of an account that hangs. The others went out when due.
+    let (soon, sent) = lag(&stage, "0.0025");
+    let healthy: u64 = 20 * (5 * 60 + 600);
+    assert!(soon - sent_before >= healthy as f64 - 100.0, "{soon} of {sent} since {sent_before}");
+    hang(&stage, false);
+    stage.after_seconds(60).await;
+    stage.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_overloaded_agent_says_so_and_calls_no_spoke_bad() {
+    let mut narrow = plan("in_flight: 300, in_flight_per_account: 30, requests_per_second: 1000");
+    let stage = Stage::start(world(), &narrow);
+    stage.after_seconds(60).await;
+    let last = |status: &TargetStatus| {
+        let last = status.last.clone().unwrap();
+        (last.reason, last.expected, last.since)
+    };
+    let before: Vec<_> = stage.recorder.snapshot().targets.iter().map(last).collect();
+    let unexpected = stage.metric("spokeprobe_unexpected_results_total", &[]);
+    // Each answer takes four seconds, and twelve may be under way: three a second of sixty that are due.
+    stage.hub.change(|world| {
+        for api in world.accounts.iter_mut().flat_map(|account| &mut account.apis) {
+            api.latency = Span::from_seconds(4);
+        }
+    });
+    narrow.limits.in_flight = 12;
+    stage.reconcile(&narrow).await;
+    stage.after_seconds(300).await;
+    let targets = stage.recorder.snapshot().targets;
+    let after: Vec<_> = targets.iter().map(last).collect();
+    assert_eq!(before, after, "up, reason and since when are those of before");
+    assert_eq!(stage.metric("spokeprobe_unexpected_results_total", &[]), unexpected);
+    let unsent = [("outcome", "unsent"), ("reason", "overloaded")];
+    let overloaded = stage.metric("spokeprobe_requests_total", &unsent).unwrap();
+    let missed = stage.metric("spokeprobe_missed_attempts_total", &[("cause", "overloaded")]).unwrap();
+    assert!(overloaded > 500.0 && missed > 5_000.0, "{overloaded} unsent, {missed} missed");
+    let (soon, sent) = lag(&stage, "1");
+    assert!(soon < sent, "and its schedule is late");
+    assert_eq!(stage.metric("spokeprobe_fault", &[("scope", "agent")]), Some(1.0));
+    assert_eq!(stage.metric("spokeprobe_spoke_fault", &[]), Some(0.0));
+    // Fair: nobody is served three times as often as another of the same kind.
+    let served = |status: &TargetStatus| {
+        let results = status.counts.results.iter().filter(|result| result.reason.as_str() == "none");
+        results.map(|result| result.count).sum::<u64>() - 6
+    };
+    let of_intervals =
+        || targets.iter().filter(|status| status.target.id.probe.as_str() != "steady").map(served);
+    let (least, most) = (of_intervals().min().unwrap(), of_intervals().max().unwrap());
+    assert!(least > 0 && most <= 3 * least, "{least} to {most}");
+    assert!(targets.iter().all(|status| status.counts.missed_by(MissCause::Paused) == 0));
+
+    narrow.limits.in_flight = 300;
+    stage.reconcile(&narrow).await;
+    stage.after_seconds(60).await;
+    let again = stage.metric("spokeprobe_requests_total", &unsent).unwrap();
+    stage.after(Duration::from_secs(120)).await;
+    assert_eq!(stage.metric("spokeprobe_requests_total", &unsent), Some(again), "and then it is over");
+    assert_eq!(stage.metric("spokeprobe_fault", &[("scope", "agent")]), Some(0.0));
+    stage.end().await;
+}
