@@ -206,6 +206,11 @@ def dashboard(uid: str, title: str, about: str, variables: list[dict[str, Any]],
     }
 
 
+def each(metric: str, match: str) -> str:
+    """Each target once, however many agents probe it: at its best."""
+    return f"max by (spoke, api, probe, zone) ({metric}{{{match}}})"
+
+
 SPOKES = variable("spoke", f"label_values(spokeprobe_up{{{JOB}}}, spoke)", "Spoke")
 APIS = variable("api", f'label_values(spokeprobe_up{{{JOB},spoke=~"$spoke"}}, api)', "Api")
 ZONES = variable("zone", f"label_values(spokeprobe_endpoint_up{{{JOB}}}, zone)", "Zone")
@@ -222,15 +227,15 @@ def fleet() -> dict[str, Any]:
     return dashboard(
         "spokeprobe-fleet", "spokeprobe / Fleet", "Every spoke: can it be reached, how fast, and who refuses.", [SPOKES],
         [
-            stat("Spokes as expected", f"count(min by (spoke) (spokeprobe_up{{{some}}}) == 1) or vector(0)", about="Spokes all of whose probes ended as configured."),
-            stat("Spokes in trouble", f"count(min by (spoke) (spokeprobe_up{{{some}}}) == 0) or vector(0)", thresholds=steps((None, GREEN), (1, RED))),
+            stat("Spokes as expected", f"count(min by (spoke) ({each('spokeprobe_up', some)}) == 1) or vector(0)", about="Spokes all of whose probes ended as configured."),
+            stat("Spokes in trouble", f"count(min by (spoke) ({each('spokeprobe_up', some)}) == 0) or vector(0)", thresholds=steps((None, GREEN), (1, RED))),
             stat("Open doors", f"sum(max by (spoke, api, probe) (spokeprobe_door_open{{{some}}})) or vector(0)", thresholds=steps((None, GREEN), (1, RED)), about="Guards that were let in."),
             stat("Endpoint", f'min(spokeprobe_endpoint_up{{{JOB},zone=""}})', mappings=[{"type": "value", "options": {"0": {"text": "down", "color": RED, "index": 0}, "1": {"text": "up", "color": GREEN, "index": 1}}}]),
             stat("Attempts a second", f"sum({rate('requests_total', some)})", unit="reqps", decimals=1, colour_mode="value", thresholds=steps((None, BLUE))),
             stat("p99 of what worked", numbers(quantile(0.99, "request_duration_seconds", ok)), unit="s", noValue="nothing worked", thresholds=steps((None, GREEN), (1, YELLOW), (5, RED))),
-            states("Spokes", f"min by (spoke) (spokeprobe_up{{{some}}})", "{{spoke}}", UP_WORDS, size=(24, 10), about="Red while any probe of the spoke is not as expected."),
+            states("Spokes", f"min by (spoke) ({each('spokeprobe_up', some)})", "{{spoke}}", UP_WORDS, size=(24, 10), about="Red while any probe of the spoke is not as expected."),
             table(
-                "What is not as expected, and who refused", [f'count by (spoke, api, probe, outcome, reason) (spokeprobe_last_outcome{{{some},expected="false"}})'],
+                "What is not as expected, and who refused", [f'count by (spoke, api, probe, outcome, reason) (max by (spoke, api, probe, zone, outcome, reason) (spokeprobe_last_outcome{{{some},expected="false"}}))'],
                 {"spoke": "spoke", "api": "api", "probe": "probe", "outcome": "outcome", "reason": "reason", "Value": "targets"},
                 overrides=[{"matcher": {"id": "byName", "options": "spoke"}, "properties": [{"id": "links", "value": TO_SPOKE}]}],
             ),
@@ -256,13 +261,13 @@ def spoke() -> dict[str, Any]:
     return dashboard(
         "spokeprobe-spoke", "spokeprobe / Spoke", "One spoke: each probe, its answers, its session.", [single, APIS],
         [
-            stat("Probes as expected", f"sum(spokeprobe_up{{{HERE_ONLY}}}) / count(spokeprobe_up{{{HERE_ONLY}}})", unit="percentunit", thresholds=steps((None, RED), (0.5, YELLOW), (1, GREEN))),
+            stat("Probes as expected", f"avg({each('spokeprobe_up', HERE_ONLY)})", unit="percentunit", thresholds=steps((None, RED), (0.5, YELLOW), (1, GREEN))),
             stat("Open doors", f"sum(max by (spoke, api, probe) (spokeprobe_door_open{{{HERE_ONLY}}})) or vector(0)", thresholds=steps((None, GREEN), (1, RED))),
             stat("Session ends in", f"min(spokeprobe_credentials_expiry_timestamp_seconds{{{one}}}) - time() or vector(0)", unit="s", thresholds=steps((None, RED), (300, YELLOW), (600, GREEN)), about="0 when there is no session."),
             stat("p50 of what worked", numbers(quantile(0.5, "request_duration_seconds", ok)), unit="s", noValue="nothing worked", thresholds=steps((None, GREEN), (1, YELLOW), (5, RED))),
             stat("p99 of what worked", numbers(quantile(0.99, "request_duration_seconds", ok)), unit="s", noValue="nothing worked", thresholds=steps((None, GREEN), (1, YELLOW), (5, RED))),
             stat("Header bytes (8,000 at most)", f"max(spokeprobe_signed_header_bytes{{{one}}}) or vector(0)", unit="bytes", thresholds=steps((None, GREEN), (7000, YELLOW), (7500, RED))),
-            states("Probes", f"spokeprobe_up{{{HERE_ONLY}}}", "{{api}}/{{probe}} {{zone}}", UP_WORDS, size=(24, 9)),
+            states("Probes", each("spokeprobe_up", HERE_ONLY), "{{api}}/{{probe}} {{zone}}", UP_WORDS, size=(24, 9)),
             table(
                 "How each probe ended last", [f"max by (api, probe, zone, outcome, reason, expected) (spokeprobe_last_outcome{{{HERE_ONLY}}})"],
                 {"api": "api", "probe": "probe", "zone": "zone", "outcome": "outcome", "reason": "reason", "expected": "expected"}, hidden=["Value"],
@@ -340,7 +345,7 @@ def agent() -> dict[str, Any]:
         "spokeprobe-agent", "spokeprobe / Agent", "The agent itself: is it on time, what does it cost, what does it read.", [],
         [
             stat("Agents", f"count(spokeprobe_build_info{{{JOB}}})", thresholds=steps((None, RED), (1, GREEN))),
-            stat("Targets", f"count(spokeprobe_probe_interval_seconds{{{JOB}}})", colour_mode="value", thresholds=steps((None, BLUE))),
+            stat("Targets", f"count({each('spokeprobe_probe_interval_seconds', JOB)})", colour_mode="value", thresholds=steps((None, BLUE))),
             stat("In flight", f"sum(spokeprobe_in_flight_requests{{{JOB}}})", colour_mode="value", thresholds=steps((None, BLUE))),
             stat("Clock skew", f"max(abs(spokeprobe_clock_skew_seconds{{{JOB}}}))", unit="s", thresholds=steps((None, GREEN), (60, YELLOW), (240, RED))),
             stat("Panics", f"sum(spokeprobe_task_panics_total{{{JOB}}})", thresholds=steps((None, GREEN), (1, RED))),

@@ -103,6 +103,19 @@ def recording(flavour: str) -> str:
     lag = "spokeprobe_schedule_lag_seconds"
     by_le = f"sum by (le) (rate({lag}_bucket[5m]))" if flavour == "classic" else f"sum(rate({lag}[5m]))"
     out.append(rule("spokeprobe:schedule_lag_seconds:p99_5m", f"histogram_quantile(0.99, {by_le})"))
+    out.append(targets())
+    return "".join(out)
+
+
+# A target's labels. With `members.replicas` several agents probe it, and each writes its series.
+TARGET = "spoke, api, probe, zone"
+
+
+def targets() -> str:
+    """Each target once, however many agents probe it: up where any of them says so. Where they differ, an alert says so."""
+    out = ["\n  - name: spokeprobe.targets\n    rules:\n"]
+    for operation in ["max", "min", "count"]:
+        out.append(rule(f"spokeprobe:target_up:{operation}", f"{operation} by ({TARGET}) (spokeprobe_up)"))
     return "".join(out)
 
 
@@ -146,6 +159,9 @@ def alert(
     return text
 
 
+# Several agents that share the targets each judge by what they probe, so a fault of all is one that at least half of them
+# see: what a single one sees may be its own.
+
 # Adds the account and the labels of alert routes. `max by` makes it one series also while two agents probe a spoke; a label that
 # no spoke has configured stays empty.
 # How many probes of a spoke an alert is about.
@@ -154,9 +170,11 @@ WITH_TEAM = "* on (spoke) group_left (account, team, env)\n  max by (spoke, acco
 
 
 def last(outcome: str) -> str:
-    """How many targets of a spoke ended so last, unexpectedly, by reason."""
+    """How many targets of a spoke ended so last, unexpectedly, by reason: each once, and none that another agent finds up."""
     which = f'spokeprobe_last_outcome{{outcome=~"{outcome}",expected="false",reason!="overloaded"}}'
-    return f"count by (spoke, outcome, reason) ({which})\n  {WITH_TEAM}"
+    each_once = f"max by ({TARGET}, outcome, reason) ({which})"
+    nowhere_up = f"unless on ({TARGET}) spokeprobe:target_up:max == 1"
+    return f"count by (spoke, outcome, reason) (\n  {each_once}\n  {nowhere_up}\n)\n  {WITH_TEAM}"
 
 
 def alerts() -> str:
@@ -213,13 +231,28 @@ def alerts() -> str:
             "Signatures are refused from about five minutes on: check chrony or the time sync service.",
             runbook="docs/runbooks/SpokeprobeClockSkew.md",
         ),
+        alert(
+            "SpokeprobeMembersUnknown", "spokeprobe_members == 0", "5m", "warning", "agent",
+            "An agent does not know who shares the targets with it",
+            "It probes every target, as others may do too, and begins no load: nothing is missed, and some is probed twice. "
+            "Its log says what DNS answered.",
+        ),
+        alert(
+            "SpokeprobeMembersDisagree",
+            "max by (job) (spokeprobe_members > 0) != min by (job) (spokeprobe_members > 0)\n"
+            "  or max by (job) (spokeprobe_members > 0) != count by (job) (spokeprobe_members > 0)",
+            "10m", "warning", "agent",
+            "The agents do not agree who shares the targets",
+            "Some targets may be probed twice, or by nobody: agents see {{ $value }} members, and others see another number, or "
+            "not all of them are scraped.",
+        ),
     ]
     out.append("\n  - name: spokeprobe.endpoint\n    rules:\n")
     expiry = "spokeprobe_endpoint_certificate_expiry_timestamp_seconds - time()"
     out += [
         alert(
             "SpokeprobeEndpointDown",
-            '(max(spokeprobe_endpoint_up{zone=""}) == 0)\n  or (max(spokeprobe_fault{scope="endpoint"}) == 1)',
+            '(max(spokeprobe_endpoint_up{zone=""}) == 0)\n  or (avg(spokeprobe_fault{scope="endpoint"}) >= 0.5)',
             "1m", "critical", "endpoint",
             "The shared execute-api endpoint does not work",
             "No address of the endpoint completes a handshake, or most spokes fail alike for its sake. Alerts of single spokes are held back.",
@@ -244,7 +277,7 @@ def alerts() -> str:
     out.append("\n  - name: spokeprobe.credentials\n    rules:\n")
     out += [
         alert(
-            "SpokeprobeStsDown", 'max(spokeprobe_fault{scope="sts"}) == 1', "2m", "critical", "sts",
+            "SpokeprobeStsDown", 'avg(spokeprobe_fault{scope="sts"}) >= 0.5', "2m", "critical", "sts",
             "STS gives no sessions to the agent",
             "Most roles cannot be assumed alike: STS, its endpoint in the hub, or the agent's own role. Sessions in hand are used until they end.",
         ),
@@ -293,10 +326,17 @@ def alerts() -> str:
         ),
         alert(
             "SpokeprobeStale",
-            "count by (spoke) (\n  time() - spokeprobe_last_attempt_timestamp_seconds > 3 * spokeprobe_probe_interval_seconds + 60\n)",
+            f"count by (spoke) (\n  time() - max by ({TARGET}) (spokeprobe_last_attempt_timestamp_seconds)\n"
+            f"  > 3 * max by ({TARGET}) (spokeprobe_probe_interval_seconds) + 60\n)",
             "2m", "warning", "spoke",
             "Results of {{ $labels.spoke }} are old",
             PROBES + " without an attempt for three intervals: what is shown of that is not the present.",
+        ),
+        alert(
+            "SpokeprobeReplicasDisagree",
+            "count by (spoke) (spokeprobe:target_up:max > spokeprobe:target_up:min)", "10m", "warning", "spoke",
+            "Agents differ about {{ $labels.spoke }}",
+            PROBES + " as expected for one agent and not for another: look at the zone, subnet and endpoint address of the one that is not.",
         ),
         alert(
             "SpokeprobeSlow", f'spokeprobe:slo_errors:ratio_rate5m{{slo="latency"}} > {1 - FAST_SHARE_FLOOR:g}\n'

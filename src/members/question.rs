@@ -66,7 +66,7 @@ async fn hosts(around: &Around, name: &str) -> Result<Asked, String> {
 /// Each place is a member, by the name of its host: whose addresses are asked for only until this agent is found.
 async fn service(around: &Around, name: &str, known_me: &BTreeSet<String>) -> Result<Asked, String> {
     let places = around.link.services(name.to_owned()).await.map_err(|failure| scrub(&failure.detail))?;
-    let named: BTreeSet<(String, u16)> = places.into_iter().filter_map(place).collect();
+    let named: BTreeSet<(String, u16)> = places.iter().filter_map(place).collect();
     let found = named.iter().any(|(host, port)| known_me.contains(&text(host, *port)));
     // With the port of this agent; on another one is somebody else on the same machine.
     let candidates: Vec<String> = named
@@ -92,7 +92,7 @@ fn text(host: &str, port: u16) -> String {
 
 /// A place with its host's name in one spelling; `None` for what is no name of a host. The answer is a stranger's, and
 /// its names go into logs and pages.
-fn place(place: ServicePlace) -> Option<(String, u16)> {
+fn place(place: &ServicePlace) -> Option<(String, u16)> {
     let host = place.host.strip_suffix('.').unwrap_or(&place.host).to_ascii_lowercase();
     let fine = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
     ((1..=LONGEST_NAME).contains(&host.len()) && host.bytes().all(fine)).then_some((host, place.port))

@@ -5,6 +5,7 @@
 //! own task or instance, taxes, discounts.
 
 use crate::domain::target::{Cadence, Target};
+use crate::plan::targets::rates_by_account;
 use crate::plan::{Plan, arrivals};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -79,12 +80,14 @@ impl MonthlyCost {
     }
 }
 
-/// The cost of a plan that sends this many requests a second steadily, isolation included.
-pub(super) fn monthly_cost(plan: &Plan, requests_per_second: f64) -> MonthlyCost {
+/// The cost of a whole plan that sends this many requests a second steadily, isolation included, where so many members
+/// probe each target.
+pub(super) fn monthly_cost(plan: &Plan, requests_per_second: f64, replicas: u32) -> MonthlyCost {
     // Refused calls are not charged (AWS support answers; the price list is silent), so guards are free, and
     // isolation is while its doors are closed.
-    let charged = plan.targets.iter().filter(|target| !target.expectation.is_guard());
-    let charged: f64 = charged.map(|target| target.cadence.per_second()).sum();
+    let charged: Vec<Arc<Target>> =
+        plan.targets.iter().filter(|target| !target.expectation.is_guard()).cloned().collect();
+    let charged: f64 = rates_by_account(&charged, replicas).values().sum();
     // A run by command is for who gives it to know.
     let scheduled = plan.loads.iter().filter(|run| run.at.is_some());
     let by_schedule: f64 = scheduled.map(|run| arrivals(run)).sum::<f64>() * DAYS_PER_MONTH;

@@ -3,6 +3,7 @@
 use crate::domain::account::AccountId;
 use crate::domain::target::Target;
 use crate::endpoint;
+use crate::members;
 use crate::plan::cost::{self, MonthlyCost};
 use crate::plan::isolation::{self, IsolationEstimate};
 use crate::plan::targets::rates_by_account;
@@ -23,6 +24,15 @@ pub struct SeriesCount {
     pub expected: usize,
     /// With eight results per target.
     pub worst: usize,
+}
+
+impl SeriesCount {
+    /// With replicas each target has its series once for each. What an agent has of its own, some forty series, is left
+    /// out of this: how many members there are is known to DNS alone.
+    fn times(self, replicas: u32) -> Self {
+        let replicas = usize::try_from(replicas).unwrap_or(1);
+        Self { expected: self.expected * replicas, worst: self.worst * replicas }
+    }
 }
 
 /// What is asked of accounts beside what they may be asked.
@@ -46,7 +56,7 @@ pub struct Estimate {
     pub isolation: Option<IsolationEstimate>,
     /// Time series of a scrape.
     pub time_series: SeriesCount,
-    /// AssumeRole calls in an hour.
+    /// AssumeRole calls in an hour; more where the apis of a spoke are divided among members.
     pub sts_calls_per_hour: f64,
     /// What is steadily asked of each account, as a share of what API Gateway lets through for it in the region, from 0
     /// to 1 and above.
@@ -72,8 +82,10 @@ pub fn estimate(plan: &Plan) -> Estimate {
         *by_account.entry(account.clone()).or_insert(0.0) += rate;
     }
     let of_isolation = isolation.as_ref().map_or(0.0, |isolation| isolation.requests_per_second);
-    let total = of_isolation + per_second(&mut plan.targets.iter().map(AsRef::as_ref));
-    let time_series = time_series(plan);
+    let of_other_members: f64 = plan.elsewhere.values().sum();
+    let total = of_isolation + per_second(&mut plan.targets.iter().map(AsRef::as_ref)) + of_other_members;
+    let replicas = plan.settings.members.as_ref().map_or(1, members::Settings::replicas_of_each);
+    let time_series = time_series(plan).times(replicas);
     let quota = account_quota(&plan.settings.endpoint.region);
     Estimate {
         requests_per_second: total,
@@ -85,8 +97,8 @@ pub fn estimate(plan: &Plan) -> Estimate {
         isolation,
         time_series,
         samples_per_month: cost::samples_per_month(time_series.expected),
-        sts_calls_per_hour: sts_calls_per_hour(plan),
-        monthly_cost: cost::monthly_cost(plan, total),
+        sts_calls_per_hour: sts_calls_per_hour(plan) * f64::from(replicas),
+        monthly_cost: cost::monthly_cost(plan, total, replicas),
     }
 }
 

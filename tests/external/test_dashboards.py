@@ -76,6 +76,8 @@ def scene_of_the_demo(folder: Path, hub: Simulated, load_at: float) -> dict[str,
             "at": time.strftime("%H:%M", time.gmtime(load_at)),
         }
     ]  # fmt: skip
+    # An agent that shares its targets with nobody, so that what is told of members is there.
+    content["members"] = {"shard": "1/1"}
     (folder / "team.yaml").write_text(yaml.dump({"spokes": [content["spokes"].pop()]}, Dumper=PlainYaml))
     content["include"] = ["team.yaml"]
     return content

@@ -15,7 +15,7 @@ import yaml
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "deploy" / "prometheus"
 RULES = ["spokeprobe.recording.yml", "spokeprobe.recording.native.yml", "spokeprobe.alerts.yml"]
-CASES = ["spokes.yml", "agent.yml", "objectives.yml"]
+CASES = ["spokes.yml", "agent.yml", "objectives.yml", "members.yml"]
 # Native histograms cannot be written down for the promtool of Debian's release.
 NEWER_CASES = ["native.yml"]
 
@@ -65,6 +65,9 @@ def test_a_wrong_rule_is_noticed(tool: Callable[[str], Path], tmp_path: Path) ->
         ("spokeprobe_door_open) == 1", "spokeprobe_door_open) == 2", "spokes.yml"),
         ("scope: security", "scope: spoke", "spokes.yml"),
         ("> 240", "> 2400", "agent.yml"),
+        # Replicas counted as probes, and an alert although another agent gets through.
+        ("max by (spoke, api, probe, zone, outcome, reason) (", "(", "members.yml"),
+        ("spokeprobe:target_up:max == 1", "spokeprobe:target_up:max == 2", "members.yml"),
     ]
     for old, new, cases in seeds:
         assert old in text

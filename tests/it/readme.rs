@@ -44,6 +44,7 @@ fn the_table_of_metrics_is_whole_and_true() {
         "assume_role_total",
         "twin_attempts_total",
         "load_requests_total",
+        "members",
         "endpoint_up",
         "endpoint_phase_duration_seconds",
         "endpoint_certificate_expiry_timestamp_seconds",

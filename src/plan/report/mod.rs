@@ -1,6 +1,10 @@
-//! A plan for people and for programs: what `spokeprobe plan` prints. `text` writes it for people.
+//! A plan for people and for programs: what `spokeprobe plan` prints. `text` writes it for people, `members` says who
+//! shares it.
 
+mod members;
 mod text;
+
+pub use members::{MembersView, ShareView};
 
 use crate::config::IncludeFailure;
 use crate::config::units::{duration_text, rate_text};
@@ -21,6 +25,9 @@ use std::collections::BTreeMap;
 pub struct Report {
     /// The targets, in the order of the configuration.
     pub targets: Vec<TargetView>,
+    /// The agents that share the targets, where several do; all figures are those of all members together.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub members: Option<MembersView>,
     /// Requests a second.
     pub requests_per_second: RatesView,
     /// What of it is asked of each account, beside what API Gateway lets through for it.
@@ -229,6 +236,7 @@ pub fn report(plan: &Plan, estimate: &Estimate, failures: &[IncludeFailure], war
     };
     Report {
         targets: plan.targets.iter().map(|target| target_view(target)).collect(),
+        members: members::view(plan),
         requests_per_second: rates(estimate.requests_per_second, &estimate.requests_per_second_by_account),
         account_quota: QuotaView {
             requests_per_second: estimate.quota.requests_per_second,

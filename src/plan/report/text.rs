@@ -1,6 +1,6 @@
 //! A plan's report as a text, for a terminal or a page.
 
-use super::{CostView, Report, TargetView};
+use super::{CostView, MembersView, Report, TargetView};
 use crate::config::units::{duration_text, rate_text};
 use crate::plan::percent_text;
 use std::fmt::{Arguments, Write as _};
@@ -28,6 +28,9 @@ impl Report {
         let mut line = |args: Arguments<'_>| writeln!(text, "{args}").unwrap_or_default();
         line(format_args!("requests         {:.2}/s", self.requests_per_second.total));
         self.accounts(&mut line);
+        for row in self.members.iter().flat_map(MembersView::lines) {
+            line(format_args!("{row}"));
+        }
         if let Some(isolation) = &self.isolation {
             line(format_args!(
                 "isolation        {} pairs of a role and a foreign api, {} of the above; a round takes {}",
