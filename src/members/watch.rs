@@ -99,6 +99,10 @@ impl Watch {
             let asked_at = self.around.clock.now();
             let known_me = self.state().view.me();
             let asked = question::ask(&self.around, &self.name, &known_me).await;
+            if self.given.is_closed() {
+                // Another watch may show its members already.
+                return;
+            }
             self.learn(asked);
             let next = self.next(asked_at);
             tokio::select! {
