@@ -9,7 +9,7 @@ import re
 import shutil
 import subprocess
 import tarfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -133,6 +133,90 @@ def test_the_debian_package_comes_and_goes(packages: Path, program: Path, tmp_pa
     assert config.exists() and not service.exists() and not (root / "usr/bin/spokeprobe").exists()
     assert installed(root, "--purge", "spokeprobe").returncode == 0
     assert not (root / "etc/spokeprobe").exists() and not (root / "etc/default/spokeprobe").exists()
+
+
+# Run by systemd in the machine below, as root. Each line that the test reads begins with a word and a colon.
+BOOTED = r"""
+dpkg -i /spokeprobe_*.deb >/dev/null 2>&1; echo "install: $?"
+echo "started by the package: $(systemctl is-active spokeprobe)"
+mkdir -p /etc/systemd/system/spokeprobe.service.d
+printf '[Service]\nExecStart=\nExecStart=/usr/bin/spokeprobe demo --for 60s --listen 127.0.0.1:10999\n' >/etc/systemd/system/spokeprobe.service.d/demo.conf
+for user in package dynamic; do
+    # Without the package's user systemd makes one for as long as the service runs.
+    if [ $user = dynamic ]; then userdel spokeprobe; fi
+    systemctl daemon-reload
+    systemctl start spokeprobe; echo "$user start: $?"
+    for _ in $(seq 50); do spokeprobe healthcheck --address 127.0.0.1:10999 >/dev/null 2>&1 && break; sleep 0.1; done
+    spokeprobe healthcheck --address 127.0.0.1:10999 >/dev/null; echo "$user healthy: $?"
+    pid=$(systemctl show --property MainPID --value spokeprobe)
+    sed -n "s/^\(CapEff\|NoNewPrivs\|Seccomp\):[[:space:]]*/$user \1: /p" /proc/$pid/status
+    echo "$user runs as: $(stat --format %U /proc/$pid)"
+    nsenter --target $pid --mount touch /var/spokeprobe 2>/dev/null; echo "$user writes: $?"
+    systemctl stop spokeprobe
+    echo "$user ended: $(systemctl show --property Result --value spokeprobe)"
+done
+rm -r /etc/systemd/system/spokeprobe.service.d
+systemctl daemon-reload
+systemctl start spokeprobe; sleep 2; echo "with the installed configuration: $(systemctl is-active spokeprobe)"
+dpkg -i /spokeprobe_*.deb >/dev/null 2>&1; sleep 1; echo "after an upgrade: $(systemctl is-active spokeprobe), $(journalctl --unit spokeprobe --output cat | grep -c 'drained')"
+dpkg --remove spokeprobe >/dev/null 2>&1; echo "after a removal: $(systemctl is-active spokeprobe)"
+journalctl --unit spokeprobe --output cat --no-pager | tail -n 20
+"""
+
+
+@pytest.fixture
+def machine(packages: Path, tool: Callable[[str], Path], tmp_path: Path) -> Iterator[Path]:
+    """A root that is this machine's, written to beside it and without a network, with the package in it."""
+    if os.geteuid() != 0 or not Path("/lib/systemd/systemd").exists():
+        pytest.skip("booting systemd in a container needs root and systemd")
+    tool("systemd-nspawn")
+    layers, root = tmp_path / "layers", tmp_path / "root"
+    layers.mkdir()
+    root.mkdir()
+    assert run("mount", "-t", "tmpfs", "tmpfs", layers).returncode == 0
+    (layers / "upper").mkdir()
+    (layers / "work").mkdir()
+    made = run("mount", "-t", "overlay", "overlay", "-o", f"lowerdir=/,upperdir={layers}/upper,workdir={layers}/work", root)
+    try:
+        if made.returncode != 0:
+            pytest.skip(f"this machine lays no overlay over its root: {made.stderr.strip()}")
+        shutil.copy(one(packages, "*.deb"), root)
+        (root / "etc/machine-id").write_text("")
+        (root / "experiment").write_text(BOOTED)
+        (root / "etc/systemd/system/experiment.service").write_text(
+            "[Unit]\nRequires=basic.target\nAfter=basic.target\n"
+            "[Service]\nType=oneshot\nExecStart=/bin/sh /experiment\nExecStopPost=/bin/systemctl poweroff --force\n"
+            "StandardOutput=file:/said\nStandardError=file:/said\nTimeoutStartSec=180\n"
+        )
+        yield root
+    finally:
+        run("umount", "--lazy", root)
+        run("umount", "--lazy", layers)
+
+
+@pytest.mark.timeout(240)
+def test_the_package_under_systemd(machine: Path) -> None:
+    """systemd boots, the package is installed, and its unit runs shut in: as the package's user and as a passing one; it drains, and an upgrade restarts it."""
+    booted = run("systemd-nspawn", "--directory", machine, "--private-network", "--register=no", "--keep-unit", "--console=pipe", "--boot", "systemd.unit=experiment.service", seconds=200)
+    if not (machine / "said").exists():
+        pytest.skip(f"systemd does not boot in a container here: {' '.join((booted.stderr or booted.stdout).split())[-200:]}")
+    text = (machine / "said").read_text()
+    said = dict(line.split(": ", 1) for line in text.splitlines() if re.match(r"^[a-zA-Z ]+: \S", line))
+    assert (said["install"], said["started by the package"]) == ("0", "inactive"), text
+    for user in ("package", "dynamic"):
+        found = {key: said[f"{user} {key}"] for key in ("start", "healthy", "CapEff", "NoNewPrivs", "Seccomp", "runs as", "ended")}
+        assert found == {
+            "start": "0",
+            "healthy": "0",
+            "CapEff": "0" * 16,
+            "NoNewPrivs": "1",
+            "Seccomp": "2",
+            "runs as": "spokeprobe",
+            "ended": "success",
+        }, text
+        assert said[f"{user} writes"] != "0", text
+    assert said["with the installed configuration"] == "active", text
+    assert said["after an upgrade"].startswith("active, ") and said["after a removal"] == "inactive", text
 
 
 def test_what_the_debian_package_says(packages: Path) -> None:
