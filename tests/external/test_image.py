@@ -147,6 +147,8 @@ def test_how_the_image_is_started(image: Image) -> None:
     version = re.search(r'^version = "(.*)"', (ROOT / "Cargo.toml").read_text(), re.MULTILINE)[1]  # type: ignore[index]
     assert (labels["title"], labels["version"]) == ("spokeprobe", version)
     assert labels["licenses"] == "MIT OR Apache-2.0"
+    oldest = re.search(r'^rust-version = "(.*)"', (ROOT / "Cargo.toml").read_text(), re.MULTILINE)[1]  # type: ignore[index]
+    assert f"ARG RUST_VERSION={oldest}\n" in (FOLDER / "Dockerfile").read_text(), "another compiler than the one that CI has proven"
     compose = (ROOT / "deploy" / "compose" / "compose.yaml").read_text()
     assert "dockerfile: deploy/image/Dockerfile" in compose
 

@@ -158,6 +158,9 @@ done
 rm -r /etc/systemd/system/spokeprobe.service.d
 systemctl daemon-reload
 systemctl start spokeprobe; sleep 2; echo "with the installed configuration: $(systemctl is-active spokeprobe)"
+sed -i 's/name: hello$/name: hello-again/' /etc/spokeprobe/config.yaml
+systemctl reload spokeprobe; sleep 2
+echo "after a reload: $(systemctl is-active spokeprobe), $(journalctl --unit spokeprobe --output cat | grep -c 'reading the configuration again')"
 dpkg -i /spokeprobe_*.deb >/dev/null 2>&1; sleep 1; echo "after an upgrade: $(systemctl is-active spokeprobe), $(journalctl --unit spokeprobe --output cat | grep -c 'drained')"
 dpkg --remove spokeprobe >/dev/null 2>&1; echo "after a removal: $(systemctl is-active spokeprobe)"
 journalctl --unit spokeprobe --output cat --no-pager | tail -n 20
@@ -196,7 +199,7 @@ def machine(packages: Path, tool: Callable[[str], Path], tmp_path: Path) -> Iter
 
 @pytest.mark.timeout(240)
 def test_the_package_under_systemd(machine: Path) -> None:
-    """systemd boots, the package is installed, and its unit runs shut in: as the package's user and as a passing one; it drains, and an upgrade restarts it."""
+    """systemd boots, the package is installed, and its unit runs shut in: as the package's user and as a passing one; it drains, SIGHUP reloads it, an upgrade restarts it."""
     booted = run("systemd-nspawn", "--directory", machine, "--private-network", "--register=no", "--keep-unit", "--console=pipe", "--boot", "systemd.unit=experiment.service", seconds=200)
     if not (machine / "said").exists():
         pytest.skip(f"systemd does not boot in a container here: {' '.join((booted.stderr or booted.stdout).split())[-200:]}")
@@ -216,6 +219,7 @@ def test_the_package_under_systemd(machine: Path) -> None:
         }, text
         assert said[f"{user} writes"] != "0", text
     assert said["with the installed configuration"] == "active", text
+    assert re.fullmatch(r"active, [1-9]", said["after a reload"]), text
     assert said["after an upgrade"].startswith("active, ") and said["after a removal"] == "inactive", text
 
 

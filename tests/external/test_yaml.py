@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -48,7 +49,9 @@ def test_workflows(tool: Callable[[str], Path], tmp_path: Path) -> None:
 
 
 def test_workflows_run_what_is_there() -> None:
-    """CI runs .ci/run and the release scripts/package, which are there and may be run; neither has a step that only exists there."""
+    """CI runs .ci/run and the release scripts/package, which are there and may be run; both with the oldest compiler that Cargo.toml promises."""
     for workflow, script in (("ci.yml", ".ci/run"), ("release.yml", "scripts/package")):
         assert f"{script}'" in (WORKFLOWS / workflow).read_text()
         assert (ROOT / script).stat().st_mode & 0o111
+        oldest = re.search(r'^rust-version = "(.*)"', (ROOT / "Cargo.toml").read_text(), re.MULTILINE)[1]  # type: ignore[index]
+        assert f"rust:{oldest}-bookworm" in (WORKFLOWS / workflow).read_text(), "another compiler than the one that is promised"
