@@ -18,7 +18,8 @@ pub struct RoleArn {
 }
 
 /// What a valid role ARN looks like.
-pub const ROLE_ARN_WANTED: &str = "a role ARN such as arn:aws:iam::111122223333:role/NAME";
+pub const ROLE_ARN_WANTED: &str =
+    "a role ARN of the partition aws, aws-cn or aws-us-gov, such as arn:aws:iam::111122223333:role/NAME";
 
 /// What a valid role name, with an optional path before it, looks like.
 pub const ROLE_NAME_WANTED: &str =

@@ -60,22 +60,26 @@ impl FromStr for Partition {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Region(Box<str>);
 
-checked_text!(Region, "a region code such as eu-west-1, cn-north-1 or us-gov-west-1", |text| {
-    // area - (gov -)? direction - number
-    let parts: Vec<&str> = text.split('-').collect();
-    let (area, direction, number) = match parts.as_slice() {
-        [area, direction, number] => (*area, *direction, *number),
-        ["us", "gov", direction, number] => ("us", *direction, *number),
-        _ => return false,
-    };
-    let letters = |part: &str, from: usize, to: usize| {
-        (from..=to).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_lowercase())
-    };
-    letters(area, 2, 2)
-        && letters(direction, 4, 9)
-        && (1..=2).contains(&number.len())
-        && number.bytes().all(|b| b.is_ascii_digit())
-});
+checked_text!(
+    Region,
+    "a region code of the partition aws, aws-cn or aws-us-gov, such as eu-west-1, cn-north-1 or us-gov-west-1",
+    |text| {
+        // area - (gov -)? direction - number
+        let parts: Vec<&str> = text.split('-').collect();
+        let (area, direction, number) = match parts.as_slice() {
+            [area, direction, number] => (*area, *direction, *number),
+            ["us", "gov", direction, number] => ("us", *direction, *number),
+            _ => return false,
+        };
+        let letters = |part: &str, from: usize, to: usize| {
+            (from..=to).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_lowercase())
+        };
+        letters(area, 2, 2)
+            && letters(direction, 4, 9)
+            && (1..=2).contains(&number.len())
+            && number.bytes().all(|b| b.is_ascii_digit())
+    }
+);
 
 impl Region {
     /// The partition the region belongs to; the code's beginning says it.

@@ -41,5 +41,6 @@ mod stage;
 mod sts_outage;
 mod tidy;
 mod trust_removed;
+mod walked;
 mod ward;
 mod who_refused;

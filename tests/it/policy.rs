@@ -266,7 +266,7 @@ fn what_cannot_be_printed_says_the_way_out() {
         (vec!["vpc-endpoint", "--config", &no_organization], "add `hub.organization.id`"),
         (vec!["trust", "--config", &no_role], "add `hub.role_arn`"),
         (vec!["hub", "--config", &long], "1 to 64 letters"),
-        (vec!["hub", "--config", &partition], "a role ARN such as"),
+        (vec!["hub", "--config", &partition], "a role ARN of the partition aws, aws-cn or aws-us-gov"),
         (vec!["hub", "--config", &region], "region"),
         (vec!["permissions", "--config", &guards], "nothing must be let in"),
         (vec!["trust", "payment", "--config", FIXTURE], "did you mean `payments`?"),

@@ -1,7 +1,8 @@
 //! How large the policies of small and large configurations are, and what they look like: the table and the examples of
-//! `docs/policies.md`.
+//! `docs/policies.md`; and what IAM would refuse is told before.
 
 use crate::documents::part;
+use crate::program::{folder, run};
 use spokeprobe::policy::{Policy, PrincipalForm, Subject, grouped};
 use spokeprobe::sources::{self, LoadedPlan};
 use std::fmt::Write as _;
@@ -127,4 +128,76 @@ fn the_shown_policies_are_the_printed_ones() {
             endpoint.notes.iter().fold(String::new(), |text, note| text + "> " + note + "\n\n")
         });
     part("docs/policies.md", "four hundred spokes", &text);
+}
+
+/// What cannot work in AWS is said before anybody goes there: by `plan`, with the way out.
+#[test]
+fn what_iam_would_refuse_is_told_at_plan_time() {
+    let at = folder("plan-refused");
+    let long = "r".repeat(65);
+    let plan = |name: &str, text: &str| {
+        let path = at.join(format!("{name}.yaml"));
+        std::fs::write(&path, text).unwrap();
+        run(&["plan", "--config", path.to_str().unwrap()])
+    };
+    let two = spokes(2, ORGANIZATION);
+    for (name, from, to, wanted) in [
+        (
+            "no-region",
+            "region: eu-west-1, ",
+            "",
+            "hub: found no `region`, wanted a region code of the partition",
+        ),
+        (
+            "secret-partition",
+            "eu-west-1",
+            "us-iso-east-1",
+            "wanted a region code of the partition aws, aws-cn or aws-us-gov",
+        ),
+        ("sovereign-partition", "eu-west-1", "eusc-de-east-1", "wanted a region code of the partition"),
+        (
+            "moon-partition",
+            "arn:aws:iam",
+            "arn:moon:iam",
+            "wanted a role ARN of the partition aws, aws-cn or aws-us-gov",
+        ),
+        (
+            "two-partitions",
+            "arn:aws:iam",
+            "arn:aws-cn:iam",
+            "wanted a role in the partition aws of the region",
+        ),
+        ("long-hub-role", "role/hub", &format!("role/{long}"), "wanted a role ARN"),
+        (
+            "long-role",
+            "external_id",
+            &format!("role: {long}, external_id"),
+            "wanted a role name of 1 to 64 letters",
+        ),
+        (
+            "long-session",
+            "external_id",
+            &format!("session_name: {long}, external_id"),
+            "wanted 2 to 64 letters",
+        ),
+        ("same-name", "spoke-001", "spoke-000", "wanted each name once"),
+        (
+            "role-elsewhere",
+            "external_id: spokeprobe-001",
+            "role: 'arn:aws:iam::200000000000:role/spokeprobe'",
+            "wanted a role in the spoke's own account",
+        ),
+    ] {
+        let ran = plan(name, &two.replacen(from, to, 1));
+        assert_eq!((ran.status, ran.stdout.as_str()), (Some(2), ""), "{name}: {ran:?}");
+        assert!(ran.stderr.contains(wanted), "{name}: {}", ran.stderr);
+    }
+    // These can run, and only their policies cannot be made: a warning, and the command refuses.
+    let roles = plan("one-role-two-ids", &two.replace("200000000001", "200000000000"));
+    assert_eq!(roles.status, Some(0), "{roles:?}");
+    assert!(roles.stdout.contains("with different external ids"), "{}", roles.stdout);
+    let many = plan("four-hundred", &spokes(400, ""));
+    assert_eq!(many.status, Some(0));
+    assert!(many.stdout.contains("will be refused: "), "{}", many.stdout);
+    assert!(many.stdout.contains("add `hub.organization.id`"), "{}", many.stdout);
 }

@@ -87,29 +87,55 @@ fn the_load_of_the_readme_plans_once_the_api_opts_in() {
 #[test]
 fn links_to_files_lead_somewhere() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
-    for document in [
-        "README.md",
-        "ARCHITECTURE.md",
-        "CHANGELOG.md",
-        "docs/README.md",
-        "docs/reasons/README.md",
-        "docs/runbooks/README.md",
-        "deploy/prometheus/README.md",
-        "deploy/terraform/README.md",
-        "deploy/terraform/hub/README.md",
-        "deploy/terraform/spoke/README.md",
-        "deploy/terraform/testbed/README.md",
-        "deploy/cloudformation/README.md",
-        "deploy/otel/README.md",
-        "dashboards/README.md",
-    ] {
-        let text = std::fs::read_to_string(root.join(document)).unwrap();
-        let folder = root.join(document).parent().unwrap().to_path_buf();
-        for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
-            let file = link.split('#').next().unwrap_or_default();
-            if !file.is_empty() && !file.contains("://") {
-                assert!(folder.join(file).exists(), "{document} links to {link}");
+    let mut documents: Vec<std::path::PathBuf> =
+        ["README.md", "ARCHITECTURE.md", "CHANGELOG.md"].iter().map(|name| root.join(name)).collect();
+    let mut folders = vec![root.join("docs"), root.join("deploy"), root.join("dashboards")];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "md") {
+                documents.push(path);
             }
         }
     }
+    assert!(documents.len() > 80, "{}", documents.len());
+    for document in documents {
+        let text = std::fs::read_to_string(&document).unwrap();
+        let folder = document.parent().unwrap().to_path_buf();
+        for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            let file = link.split('#').next().unwrap_or_default();
+            if !file.is_empty() && !file.contains("://") {
+                assert!(folder.join(file).exists(), "{} links to {link}", document.display());
+            }
+            // A heading of a document of ours; headings are followed as GitHub writes them.
+            if let Some((file, heading)) = link.split_once('#').filter(|(file, _)| !file.contains("://")) {
+                let target = if file.is_empty() { document.clone() } else { folder.join(file) };
+                if target.extension().is_some_and(|extension| extension == "md") {
+                    let there = std::fs::read_to_string(&target).unwrap_or_default();
+                    let is_there = there
+                        .lines()
+                        .filter(|line| line.starts_with('#'))
+                        .any(|line| anchor(line) == heading);
+                    assert!(is_there, "{} links to {link}", document.display());
+                }
+            }
+        }
+    }
+}
+
+/// How GitHub names a heading.
+fn anchor(heading: &str) -> String {
+    let text = heading.trim_start_matches('#').trim().to_lowercase();
+    text.chars()
+        .filter(|c| c.is_alphanumeric() || "-_ ".contains(*c))
+        .map(|c| if c == ' ' { '-' } else { c })
+        .collect()
+}
+
+#[test]
+fn a_heading_is_found_by_the_name_that_github_gives_it() {
+    assert_eq!(anchor("## The endpoint, zone by zone"), "the-endpoint-zone-by-zone");
+    assert_eq!(anchor("## `spokes[].apis[]`"), "spokesapis");
 }

@@ -66,7 +66,8 @@ impl Report {
         ));
         self.monthly_cost_usd.lines(&mut line);
         if !self.warnings.is_empty() {
-            line(format_args!("\n{} warnings", self.warnings.len()));
+            let plural = if self.warnings.len() == 1 { "" } else { "s" };
+            line(format_args!("\n{} warning{plural}", self.warnings.len()));
             for warning in &self.warnings {
                 line(format_args!("  {}: {}", warning.path, warning.message));
             }
@@ -107,30 +108,35 @@ impl Report {
 impl CostView {
     fn lines(&self, line: &mut impl FnMut(Arguments<'_>)) {
         line(format_args!(
-            "monthly cost     ${:.2} in 30 days; {}; without backends and the agent's own task",
-            self.total, self.prices
+            "monthly cost     {} in 30 days; {}; without backends and the agent's own task",
+            dollars(self.total),
+            self.prices
         ));
         line(format_args!(
-            "  api calls      ${:.2} for {} calls, without those that are to be refused, which are free",
-            self.api_calls,
+            "  api calls      {} for {} calls, without those that are to be refused, which are free",
+            dollars(self.api_calls),
             counted(self.charged_calls)
         ));
-        line(format_args!("  endpoint data  ${:.2} for {:.1} GB", self.data, self.data_gb));
+        line(format_args!("  endpoint data  {} for {:.1} GB", dollars(self.data), self.data_gb));
         let endpoint = &self.endpoint;
         match (endpoint.zones, endpoint.total) {
             (Some(zones), Some(total)) => line(format_args!(
-                "  endpoint       ${total:.2} for {zones} zones, there with or without probes and not in the sum"
+                "  endpoint       {} for {zones} zones, there with or without probes and not in the sum",
+                dollars(total)
             )),
             _ => line(format_args!(
-                "  endpoint       ${:.2} a zone, there with or without probes and not in the sum",
-                endpoint.per_zone
+                "  endpoint       {} a zone, there with or without probes and not in the sum",
+                dollars(endpoint.per_zone)
             )),
         }
         let other = &self.synthetics;
         line(format_args!(
-            "  for comparison ${:.2} as {} CloudWatch Synthetics canaries, or ${:.2} as {} with up to ten checks each; without \
+            "  for comparison {} as {} CloudWatch Synthetics canaries, or {} as {} with up to ten checks each; without \
              their functions, storage and logs",
-            other.one_check_a_canary, other.canaries, other.ten_checks_a_canary, other.fewest_canaries
+            dollars(other.one_check_a_canary),
+            other.canaries,
+            dollars(other.ten_checks_a_canary),
+            other.fewest_canaries
         ));
         if other.slowed_down > 0 {
             line(format_args!(
@@ -151,9 +157,19 @@ fn share_in_words(share: f64) -> String {
     if share > 0.0 && share < 0.0001 { "under 0.01%".to_owned() } else { percent_text(share) }
 }
 
+/// US dollars with cents, and the thousands set apart.
+fn dollars(usd: f64) -> String {
+    let cents = format!("{usd:.2}");
+    let (whole, rest) = cents.split_once('.').unwrap_or((&cents, "00"));
+    format!("${}.{rest}", grouped(whole))
+}
+
 /// A count with its thousands set apart.
 fn counted(count: f64) -> String {
-    let digits = format!("{count:.0}");
+    grouped(&format!("{count:.0}"))
+}
+
+fn grouped(digits: &str) -> String {
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (place, digit) in digits.chars().enumerate() {
         if place > 0 && (digits.len() - place).is_multiple_of(3) {
