@@ -39,9 +39,10 @@ impl Window {
         (Self { until: now + (life - margin), until_wall: end.checked_sub(margin) }, life)
     }
 
-    /// Its end by the monotonic clock.
-    pub(super) const fn until(&self) -> Moment {
-        self.until
+    /// Its end by the monotonic clock, as both clocks stand now.
+    pub(super) fn until(&self, now: Moment, wall: SystemTime) -> Moment {
+        let left = self.until_wall.map(|until| until.duration_since(wall).unwrap_or_default());
+        left.map_or(self.until, |left| self.until.min(now + left))
     }
 
     /// True while the session may sign.
@@ -137,6 +138,19 @@ impl Lifecycle {
         self.next_ask
     }
 
+    /// Its place among others.
+    pub(super) const fn spread(&self) -> Spread {
+        self.spread
+    }
+
+    /// The session ends before its time, or has ended: asks at this moment at the latest. A role in trouble keeps its
+    /// pauses.
+    pub(super) fn ends_early(&mut self, ask: Moment) {
+        if self.trouble.is_none() {
+            self.next_ask = self.next_ask.min(ask);
+        }
+    }
+
     /// Begins a call; the duration to ask for. `chained`: the hub's credentials are a role's session.
     pub(super) fn begin(&mut self, chained: bool) -> Duration {
         let duration =
@@ -155,6 +169,8 @@ impl Lifecycle {
         // A session without an end would never be renewed; STS always names one.
         let asked = self.asking.take().unwrap_or(self.configured);
         let (window, life) = Window::new(now, wall, expires_at.or_else(|| wall.checked_add(asked)));
+        // With a wall clock that is behind, a session seems to live for longer than was asked for, and does not.
+        let life = life.min(asked);
         if life.is_zero() {
             self.refused(now, SessionFailureKind::Failed);
             return None;
@@ -223,7 +239,7 @@ mod tests {
             (2.0, 1.0, 1.9),
             (0.1, 0.2, 0.095),
         ] {
-            let mut role = lifecycle(HOUR);
+            let mut role = lifecycle(12 * HOUR);
             role.begin(false);
             let window = role.renewed(NOW, WALL, Some(WALL + secs(life))).unwrap();
             assert_eq!(role.next_ask(), NOW + secs(refresh), "{life}");
@@ -232,6 +248,29 @@ mod tests {
             assert!(!window.is_open(NOW + secs(usable), WALL), "{life} by the monotonic clock");
             assert!(!window.is_open(NOW, WALL + secs(usable)), "{life} by the wall clock");
         }
+    }
+
+    #[test]
+    fn a_wall_clock_that_is_behind_delays_no_refresh() {
+        let mut role = lifecycle(HOUR);
+        role.begin(false);
+        role.renewed(NOW, WALL, Some(WALL + 3 * HOUR)).unwrap();
+        assert_eq!(role.next_ask(), NOW + HOUR / 2);
+    }
+
+    #[test]
+    fn a_session_that_ended_early_is_asked_for_soon_and_a_refused_one_keeps_its_pause() {
+        let mut role = lifecycle(HOUR);
+        role.begin(false);
+        role.renewed(NOW, WALL, Some(WALL + HOUR)).unwrap();
+        role.ends_early(NOW + HOUR);
+        assert_eq!(role.next_ask(), NOW + HOUR / 2, "no later than planned");
+        role.ends_early(NOW + secs(3.0));
+        assert_eq!(role.next_ask(), NOW + secs(3.0));
+        role.begin(false);
+        role.refused(NOW, Kind::Denied);
+        role.ends_early(NOW);
+        assert_eq!(role.next_ask(), NOW + secs(2.0));
     }
 
     #[test]

@@ -21,7 +21,7 @@ use futures_util::future::{AbortHandle, Abortable, BoxFuture, FutureExt as _, ab
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 use tokio_util::sync::CancellationToken;
 
 /// The most `AssumeRole` calls at once: STS throttles the whole account, its other callers included.
@@ -31,6 +31,9 @@ const START_PER_ROLE: Duration = Duration::from_millis(20);
 const START_MAX: Duration = Duration::from_secs(10);
 /// How often the hub's credentials are asked for; the source keeps them, so that is cheap.
 const HUB_PERIOD: Duration = Duration::from_secs(60);
+/// By how much the wall clock must have moved against the monotonic one for sessions to be looked at anew: more than a
+/// time server corrects in a minute.
+const STEP_MIN: Duration = Duration::from_secs(5);
 
 impl Store {
     /// Keeps every session fresh until `shutdown`. Never fails: what goes wrong is in the slots. May be begun again
@@ -39,6 +42,7 @@ impl Store {
         let mut round = Round::new(self);
         loop {
             round.follow();
+            round.catch_up();
             round.begin_what_is_due();
             let next = round.next_due();
             let store = Arc::clone(&round.store);
@@ -74,6 +78,8 @@ struct Round {
     in_use: Arc<RolesInUse>,
     roles: HashMap<u64, RoleState>,
     queue: BTreeSet<(Moment, u64)>,
+    /// Both clocks when the task was last awake, which it is once a minute at least.
+    awake: (Moment, SystemTime),
     calls: FuturesUnordered<Abortable<BoxFuture<'static, Ended>>>,
     role_calls: usize,
     hub_asking: bool,
@@ -90,13 +96,14 @@ struct Round {
 
 impl Round {
     fn new(store: Arc<Store>) -> Self {
-        let now = store.clock.now();
+        let (now, wall) = (store.clock.now(), store.clock.wall());
         Self {
             store,
             // Nothing yet: the first `follow` takes all on.
             in_use: Arc::default(),
             roles: HashMap::new(),
             queue: BTreeSet::new(),
+            awake: (now, wall),
             calls: FuturesUnordered::new(),
             role_calls: 0,
             hub_asking: false,
@@ -157,6 +164,43 @@ impl Round {
         let lifecycle = Lifecycle::new(spread, session.duration, first_ask);
         self.queue.insert((first_ask, role.number));
         self.roles.insert(role.number, RoleState { role, lifecycle, calling: None, logged: None });
+    }
+
+    /// Asks sooner for sessions that a step of the wall clock has ended or brought near their end. Refreshes go by the monotonic clock, which
+    /// stands still while a machine is suspended, so without this a machine that wakes after hours would be without
+    /// sessions for up to half of their lives.
+    fn catch_up(&mut self) {
+        let (now, wall) = (self.store.clock.now(), self.store.clock.wall());
+        let (then, then_wall) = std::mem::replace(&mut self.awake, (now, wall));
+        let step = match wall.duration_since(then_wall) {
+            Ok(passed) => passed.abs_diff(now.since(then)),
+            Err(back) => back.duration() + now.since(then),
+        };
+        if step < STEP_MIN {
+            return;
+        }
+        tracing::warn!(seconds = step.as_secs(), "the wall clock stepped, or the machine was suspended");
+        let count = u32::try_from(self.roles.len()).unwrap_or(u32::MAX);
+        let window = START_PER_ROLE.saturating_mul(count).min(START_MAX);
+        let store = Arc::clone(&self.store);
+        for (&number, state) in &mut self.roles {
+            // Those that are being asked for, or were never, are soon anyway.
+            if state.calling.is_some() || !state.role.slot.is_announced() {
+                continue;
+            }
+            let spread = state.lifecycle.spread();
+            let wait = match state.role.slot.usable_until(&*store.clock) {
+                Some(until) => spread.around(until.since(now) / 2, 0.1),
+                None => spread.within(window),
+            };
+            self.queue.remove(&(state.lifecycle.next_ask(), number));
+            state.lifecycle.ends_early(now + wait);
+            self.queue.insert((state.lifecycle.next_ask(), number));
+        }
+        // The hub's own may have ended as well, and no role can be asked for without.
+        if !self.hub_asking && self.store.hub.usable_until(&*self.store.clock).is_none() {
+            self.hub_next = self.hub_next.min(now);
+        }
     }
 
     /// The next moment at which something can begin; `None` when only a call's end or another set of roles can change

@@ -86,7 +86,8 @@ impl Slot {
     pub(super) fn usable_until(&self, clock: &dyn Clock) -> Option<Moment> {
         let published = self.published.load();
         let (_, window) = published.session.as_ref()?;
-        window.is_open(clock.now(), clock.wall()).then(|| window.until())
+        let (now, wall) = (clock.now(), clock.wall());
+        window.is_open(now, wall).then(|| window.until(now, wall))
     }
 
     /// True from the first call of `announce_once` on.

@@ -3,6 +3,7 @@
 mod reconciling;
 mod refreshing;
 mod speaking;
+mod stepping;
 
 use crate::credentials::{NoSession, Store};
 use crate::domain::credentials::{CallerIdentity, RoleInUse, RoleSession, SessionCredentials};
