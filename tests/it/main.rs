@@ -15,6 +15,7 @@ mod doctor;
 mod documents;
 mod endpoint_watch;
 mod fairness;
+mod faults;
 mod hostile;
 mod isolation;
 mod load_keeper;
