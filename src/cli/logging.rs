@@ -64,6 +64,7 @@ impl LoggingArgs {
             }
         };
         started.map_err(|error| format!("logging cannot start: {error}"))?;
+        std::panic::set_hook(Box::new(crate::seams::log_panic));
         // A process logs once; a second start has failed above.
         let _first = MORE.set(handle);
         Ok(())
@@ -172,6 +173,27 @@ mod tests {
             assert_eq!(text.contains("ours"), !asked.starts_with("aws_"), "{asked}: {text}");
         }
         assert!(filter::<Registry>("spokeprobe=loud", nothing_more()).is_err());
+    }
+
+    /// Panics with a token at hand, in a process of its own: the hook is the whole process's.
+    #[test]
+    fn a_panic_of_the_process_shows_no_token() {
+        const TOKEN: &str = "IQoJb3JpZ2luX2VjEJv//////////wEaCWV1LXdlc3QtMSJHMEUCIQDx7";
+        if std::env::var_os("SPOKEPROBE_TEST_PANICS").is_some() {
+            LoggingArgs { log: None, log_format: LogFormat::Json }.start("info").unwrap();
+            let told = std::panic::catch_unwind(|| panic!("cannot send x-key {TOKEN} on"));
+            assert!(told.is_err());
+            return;
+        }
+        let output = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "cli::logging::tests::a_panic_of_the_process_shows_no_token", "--nocapture"])
+            .env("SPOKEPROBE_TEST_PANICS", "1")
+            .output()
+            .unwrap();
+        let text = format!("{output:?}");
+        assert!(output.status.success(), "{text}");
+        assert!(text.contains("cannot send x-key *** on") && text.contains("logging.rs:"), "{text}");
+        assert!(!text.contains(TOKEN), "{text}");
     }
 
     #[test]

@@ -10,7 +10,7 @@ mod thread;
 
 pub use clock::{SystemClock, TokioWait};
 pub use pacer::{COALESCE, DENSE, PreciseWait};
-pub use tasks::{panic_text, spawn, supervised};
+pub use tasks::{log_panic, panic_text, spawn, supervised};
 pub use thread::{OwnThread, ThreadFailure, on_own_thread};
 
 use crate::domain::credentials::{CallerIdentity, RoleSession, SessionCredentials};

@@ -6,8 +6,9 @@
 use crate::domain::scrub::scrub;
 use futures_util::FutureExt as _;
 use std::any::Any;
+use std::backtrace::{Backtrace, BacktraceStatus};
 use std::future::Future;
-use std::panic::AssertUnwindSafe;
+use std::panic::{AssertUnwindSafe, PanicHookInfo};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinHandle;
@@ -66,6 +67,15 @@ where
             wait = (wait * 2).min(RESTART_MAX);
         }
     })
+}
+
+/// Logs a panic as the process's hook for them (`std::panic::set_hook`): place and text, the text as
+/// [`panic_text`] has it. Rust's own hook writes the text as it is, and a line that is no JSON into a log that is.
+pub fn log_panic(panic: &PanicHookInfo<'_>) {
+    let place = panic.location().map(ToString::to_string).unwrap_or_default();
+    let trace = Backtrace::capture();
+    let trace = (trace.status() == BacktraceStatus::Captured).then(|| trace.to_string());
+    tracing::error!(panic = %panic_text(panic.payload()), place, trace, "a panic; this is a defect");
 }
 
 /// What a panic says of itself, fit to be logged: short, one line, scrubbed like a text from outside. A message is
