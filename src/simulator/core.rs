@@ -111,6 +111,14 @@ impl Hub {
         sts::respond(state, sts::Proof::Holder(*proof), request, now)
     }
 
+    /// Every secret key and session token that was given out, and the token for asking for the hub's credentials:
+    /// for looking whether a client shows any of them.
+    #[must_use]
+    pub fn secrets_issued(&self) -> Vec<String> {
+        let state = self.state();
+        state.keys.secrets().chain([self.credentials_token.as_str()]).map(str::to_owned).collect()
+    }
+
     /// What was counted since the start.
     #[must_use]
     pub fn counts(&self) -> Counts {

@@ -17,6 +17,7 @@ pub(crate) fn call(route: &Route, request: &RawRequest) -> Result<Reply, Refusal
     match &route.integration {
         Integration::Mock(mock) => Ok(fixed(mock)),
         Integration::Behaviour(Behaviour::Greet) => Ok(greet(&request.body)),
+        Integration::Behaviour(Behaviour::Echo) => Ok(echo(request)),
         Integration::Behaviour(Behaviour::Misconfigured) => Err(texts::MISCONFIGURED),
         Integration::Behaviour(Behaviour::Failing) => Err(texts::BACKEND_ERROR),
         Integration::Behaviour(Behaviour::NetworkFailure) => Err(texts::NETWORK_ERROR),
@@ -63,9 +64,42 @@ fn greet(body: &[u8]) -> Reply {
     Reply::new(200, "application/json", serde_json::json!({"hello": name}).to_string())
 }
 
+fn echo(request: &RawRequest) -> Reply {
+    let forms = |bytes: &[u8]| {
+        let percent = percent_encoding::percent_encode(bytes, percent_encoding::NON_ALPHANUMERIC).to_string();
+        let hexadecimal: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        serde_json::json!([String::from_utf8_lossy(bytes), percent, hexadecimal])
+    };
+    let headers: serde_json::Map<_, _> =
+        request.headers.iter().map(|(name, value)| (name.clone(), forms(value))).collect();
+    let body = serde_json::json!({"headers": headers, "body": forms(&request.body)});
+    let mut reply = Reply::new(200, "application/json", body.to_string());
+    for (name, value) in &request.headers {
+        reply.headers.push((format!("X-Echo-{name}"), value.clone()));
+    }
+    reply
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_echo_says_everything_back() {
+        let request = RawRequest {
+            method: "POST".into(),
+            target: "/echo".into(),
+            headers: vec![("x-key".into(), b"a/b".to_vec())],
+            body: b"\xffhi".to_vec(),
+        };
+        let reply = echo(&request);
+        assert_eq!(reply.header("x-echo-x-key"), Some("a/b"));
+        let text = String::from_utf8(reply.body).unwrap();
+        assert_eq!(
+            text,
+            "{\"headers\":{\"x-key\":[\"a/b\",\"a%2Fb\",\"612f62\"]},\"body\":[\"\u{fffd}hi\",\"%FFhi\",\"ff6869\"]}"
+        );
+    }
 
     #[test]
     fn everyone_without_a_name_is_a_stranger() {

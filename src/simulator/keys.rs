@@ -71,6 +71,14 @@ impl Keys {
         }
     }
 
+    /// Every secret key and token, the oldest sessions excepted once there are too many.
+    pub(crate) fn secrets(&self) -> impl Iterator<Item = &str> {
+        self.issued
+            .values()
+            .flat_map(|issued| [Some(issued.secret.as_str()), issued.token.as_deref()])
+            .flatten()
+    }
+
     pub(crate) fn find(&self, id: &str) -> Option<&Issued> {
         self.issued.get(id)
     }

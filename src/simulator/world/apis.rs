@@ -146,6 +146,9 @@ pub enum Integration {
 pub enum Behaviour {
     /// `{"hello": NAME}` for a JSON body with a name, `{"hello": "stranger"}` for anything else.
     Greet,
+    /// Says back what it was sent: each header under its name after `X-Echo-`, and in a JSON body headers and body
+    /// as they are, percent-encoded and in hexadecimal.
+    Echo,
     /// The integration is set up wrongly.
     Misconfigured,
     /// The function behind throws.
