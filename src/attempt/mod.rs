@@ -105,7 +105,12 @@ impl Attempter {
                 };
             }
         };
-        let sent_secrets = if keep_secrets { secrets_of(&request) } else { Vec::new() };
+        let sent_secrets = if keep_secrets {
+            let configured = prepared.target().request.secrets().map(Secret::new);
+            secrets_of(&request).into_iter().chain(configured).collect()
+        } else {
+            Vec::new()
+        };
         let sent = keep_secrets.then(|| request.clone());
         let exchange = self.send(prepared, request).await;
         let (observation, wording) = self.observed(prepared, due, &exchange, marks, lesson);
@@ -144,6 +149,7 @@ impl Attempter {
             positive_control_ok: prepared.positive_control_ok(),
             received_at: self.clock.wall(),
             lesson,
+            hidden: prepared.hidden(),
         };
         let mut classified = classify::classify(exchange, &context);
         classified.ids.sent_trace_id = marks.trace_id;

@@ -2,8 +2,10 @@
 
 use super::correlation;
 use crate::credentials::{NoSession, Session, SignerHandle, Store};
+use crate::domain::hidden::Hidden;
 use crate::domain::identity::Signer;
 use crate::domain::request::{Address, HttpRequest};
+use crate::domain::secret::ConfiguredText;
 use crate::domain::target::Target;
 use crate::endpoint::{self, AddressingProblem};
 use crate::recording::TargetRecorder;
@@ -25,6 +27,8 @@ pub struct PreparedTarget {
     slot: Option<SignedRequestSlot>,
     /// The recorded state of the probe that shows an anonymous guard's route works when signed.
     positive_control: Option<Arc<TargetRecorder>>,
+    /// What it sends and nobody may see.
+    hidden: Hidden,
 }
 
 /// Why a target cannot be attempted at all. The plan finds these before anything runs.
@@ -91,6 +95,7 @@ impl AddressedTarget {
             signer: store.handle(&target.signer),
             store: Arc::clone(store),
             slot: Some(SignedRequestSlot::default()),
+            hidden: Hidden::new(target.request.secrets()),
             target,
             address,
             request,
@@ -138,6 +143,10 @@ impl PreparedTarget {
         &self.request
     }
 
+    pub(super) const fn hidden(&self) -> &Hidden {
+        &self.hidden
+    }
+
     pub(super) const fn user_agent(&self) -> &HeaderValue {
         &self.user_agent
     }
@@ -178,12 +187,12 @@ fn addressed(target: &Target, address: &Address) -> Result<HttpRequest, Preparin
         headers.append(name.clone(), value);
     }
     for (name, text) in &template.headers {
-        let mut value =
-            HeaderValue::from_str(text.expose()).map_err(|_| PreparingProblem::Header(name.to_string()))?;
+        let value = text.expose().is_ascii().then(|| HeaderValue::from_maybe_shared(text.to_bytes()));
+        let Some(Ok(mut value)) = value else { return Err(PreparingProblem::Header(name.to_string())) };
         value.set_sensitive(text.is_secret());
         headers.append(name.clone(), value);
     }
-    let body = template.body.as_ref().map_or_else(Bytes::new, |body| Bytes::from(body.expose().to_owned()));
+    let body = template.body.as_ref().map_or_else(Bytes::new, ConfiguredText::to_bytes);
     Ok(HttpRequest {
         method: template.method.clone(),
         host: address.host.clone(),

@@ -22,8 +22,10 @@ const CLOUDFRONT_ID: HeaderName = HeaderName::from_static("x-amz-cf-id");
 const CLOUDFRONT_PLACE: HeaderName = HeaderName::from_static("x-amz-cf-pop");
 const X_CACHE: HeaderName = HeaderName::from_static("x-cache");
 
-/// The longest id that is kept, in characters.
+/// The longest id that is kept, in characters, and the longest part of one between semicolons. Ids have 36 and trace
+/// ids parts of 35; what is longer is none, and may be a token that somebody says back.
 const ID_CHARS_MAX: usize = 128;
+const ID_PART_CHARS_MAX: usize = 64;
 
 /// An answer with its marks read.
 pub(super) struct Answer<'a> {
@@ -172,10 +174,13 @@ fn contains_ignoring_case(whole: &[u8], part: &[u8]) -> bool {
     whole.windows(part.len()).any(|window| window.eq_ignore_ascii_case(part))
 }
 
-/// An id reduced to visible ASCII and cut to length: it is copied into logs and pages.
+/// An id reduced to visible ASCII, `***` for what is too long for one: it is copied into logs and pages.
 fn kept_id(value: &[u8]) -> Option<String> {
-    let visible = value.iter().filter(|byte| byte.is_ascii_graphic()).take(ID_CHARS_MAX);
+    let visible = value.iter().filter(|byte| byte.is_ascii_graphic()).take(ID_CHARS_MAX + 1);
     let mut id = String::with_capacity(value.len().min(ID_CHARS_MAX));
     id.extend(visible.map(|byte| char::from(*byte)));
+    if id.len() > ID_CHARS_MAX || id.split(';').any(|part| part.len() > ID_PART_CHARS_MAX) {
+        id = "***".to_owned();
+    }
     (!id.is_empty()).then_some(id)
 }

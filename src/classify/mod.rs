@@ -21,6 +21,7 @@ mod wording;
 pub use crate::domain::scrub::{MESSAGE_CHARS_MAX, scrub};
 pub use wording::{Lesson, Wording};
 
+use crate::domain::hidden::Hidden;
 use crate::domain::moment::Moment;
 use crate::domain::observation::{BodyDigest, RequestIds, Verdict};
 use crate::domain::outcome::Reason;
@@ -46,6 +47,14 @@ pub struct Context<'a> {
     pub received_at: SystemTime,
     /// What an earlier diagnosis taught about the target's refusals.
     pub lesson: Option<Lesson>,
+    /// What was sent and must not be shown when it is said back.
+    pub hidden: &'a Hidden,
+}
+
+impl Context<'_> {
+    fn shown(&self, text: &str) -> String {
+        scrub(&self.hidden.taken_out_of(text))
+    }
 }
 
 /// An exchange, judged.
@@ -74,7 +83,7 @@ pub fn classify(exchange: &Exchange, context: &Context<'_>) -> Classified {
     let response = match &exchange.result {
         Ok(response) => response,
         Err(failure) => {
-            return without_answer(failure.kind.reason(), Some(scrub(&failure.detail)));
+            return without_answer(failure.kind.reason(), Some(context.shown(&failure.detail)));
         }
     };
     if !(100..=599).contains(&response.status) {
@@ -111,7 +120,8 @@ fn judge(response: &Response, done: Moment, context: &Context<'_>) -> Classified
             wording = Some(found);
             // Judged by what is known of such a refusal, so that a guard goes by the layer that refused.
             let reason = found.informed(context.lesson);
-            verdict(asked.by_gateway(reason), message.map(|message| scrub(&message)), policy_arn)
+            let policy_arn = policy_arn.map(|arn| context.hidden.taken_out_of(&arn));
+            verdict(asked.by_gateway(reason), message.map(|message| context.shown(&message)), policy_arn)
         }
         Reading::Through(by_status) => verdict(asked.through(by_status), None, None),
     };
@@ -123,7 +133,7 @@ fn judge(response: &Response, done: Moment, context: &Context<'_>) -> Classified
         clock_skew_seconds: answer.clock_skew_seconds(context.received_at),
         truncated: response.truncated,
         wording,
-        ids: answer.ids,
+        ids: answer.ids.without(context.hidden),
     }
 }
 

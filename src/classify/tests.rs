@@ -8,6 +8,7 @@ mod hostile;
 use super::*;
 use crate::domain::api::{Addressing, ApiName};
 use crate::domain::expectation::Expectation;
+use crate::domain::hidden::Hidden;
 use crate::domain::identity::{Identity, Signer};
 use crate::domain::request::{FailureKind, RequestTemplate, TransportFailure};
 use crate::domain::target::{Cadence, Replica, TargetId};
@@ -76,6 +77,8 @@ fn exchange(result: Result<Response, TransportFailure>) -> Exchange {
     }
 }
 
+static NOTHING: Hidden = Hidden::none();
+
 fn context(target: &Target) -> Context<'_> {
     Context {
         target,
@@ -84,6 +87,7 @@ fn context(target: &Target) -> Context<'_> {
         positive_control_ok: false,
         received_at: UNIX_EPOCH + Duration::from_secs(1_795_289_100),
         lesson: None,
+        hidden: &NOTHING,
     }
 }
 

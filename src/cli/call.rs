@@ -6,6 +6,7 @@ use crate::attempt::Attempted;
 use crate::config::{self, Config, path};
 use crate::domain::credentials::RoleInUse;
 use crate::domain::expectation::Expectation;
+use crate::domain::hidden::Hidden;
 use crate::domain::identity::{Identity, Signer};
 use crate::domain::name::Name;
 use crate::domain::observation::{Observation, RequestIds};
@@ -337,14 +338,7 @@ fn reason_phrase(status: u16) -> &'static str {
 /// A part of an answer as text, with `***` for whatever it repeats of the secrets that were sent: a complaint
 /// about a signature echoes the signed headers, session token included.
 fn without_secrets(bytes: &[u8], secrets: &[Secret]) -> String {
-    let mut text = String::from_utf8_lossy(bytes).into_owned();
-    for secret in secrets.iter().map(Secret::expose).filter(|secret| !secret.is_empty()) {
-        // As it is, and as JSON writers that escape slashes have it.
-        for form in [secret.to_owned(), secret.replace('/', "\\/")] {
-            text = text.replace(&form, "***");
-        }
-    }
-    text
+    Hidden::new(secrets.iter().map(Secret::expose)).taken_out_of(&String::from_utf8_lossy(bytes))
 }
 
 /// An answer may try to talk to the terminal; only line ends and tabs get through.

@@ -13,6 +13,7 @@ use bytes::Bytes;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
+use zeroize::Zeroizing;
 
 /// For requests whose sender set no time: the SDK's own attempt timeout is shorter where there is one.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -73,7 +74,8 @@ async fn exchange(
     let (parts, body) = request.into_parts();
     let body = body
         .bytes()
-        .map(Bytes::copy_from_slice)
+        // The form of AssumeRole, with the external id in it.
+        .map(|form| Bytes::from_owner(Zeroizing::new(form.to_vec())))
         .ok_or_else(|| ConnectorError::user("a streaming body is not supported".into()))?;
     let fetch = FetchRequest {
         method: parts.method,

@@ -106,13 +106,19 @@ fn is_permitted(url: &str) -> bool {
 }
 
 fn parse(body: &[u8]) -> Option<SessionCredentials> {
-    let document: serde_json::Value = serde_json::from_slice(body).ok()?;
-    let text = |key: &str| document.get(key)?.as_str().filter(|text| !text.is_empty());
+    let mut document: serde_json::Value = serde_json::from_slice(body).ok()?;
+    // Taken out and not copied, so that the secrets are zeroed in the end, also where the rest is unreadable.
+    let mut text = |key: &str| match document.get_mut(key)?.take() {
+        serde_json::Value::String(text) if !text.is_empty() => Some(text),
+        _ => None,
+    };
+    let (secret_access_key, token) =
+        (text("SecretAccessKey").map(Secret::new), text("Token").map(Secret::new));
     let expiration: jiff::Timestamp = text("Expiration")?.parse().ok()?;
     Some(SessionCredentials {
-        access_key_id: text("AccessKeyId")?.to_owned(),
-        secret_access_key: Secret::new(text("SecretAccessKey")?),
-        session_token: Some(Secret::new(text("Token")?)),
+        access_key_id: text("AccessKeyId")?,
+        secret_access_key: secret_access_key?,
+        session_token: Some(token?),
         expires_at: Some(SystemTime::from(expiration)),
     })
 }

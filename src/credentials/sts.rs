@@ -2,6 +2,10 @@
 //!
 //! The SDK signs and speaks to STS; what it would keep, refresh or retry for long is ours: sessions live in
 //! `store`, and its own identity cache (64 entries, refreshed on the request's path) is turned off.
+//!
+//! What the SDK is given as credentials it zeroes itself. It keeps no session; but the form that it sends (with the
+//! external id), its canonical request (with the hub's token) and the elements of an answer while they are parsed
+//! are plain strings, freed and not zeroed.
 
 use super::Settings;
 use super::http_adapter::FetchClient;
@@ -9,8 +13,9 @@ use super::hub::{HubCredentials, Source, no_credentials};
 use super::listed::Listed;
 use super::wording;
 use crate::domain::credentials::{CallerIdentity, RoleSession, SessionCredentials};
+use crate::domain::hidden::Hidden;
 use crate::domain::scrub::scrub;
-use crate::domain::secret::Secret;
+use crate::domain::secret::{ConfiguredText, Secret};
 use crate::seams::{Clock, SessionFailure, SessionFailureKind, Sessions, Transport};
 use aws_config::provider_config::ProviderConfig;
 use aws_config::retry::RetryConfig;
@@ -104,32 +109,37 @@ impl SdkSessions {
         let answer = match call.customize().config_override(signed_by(&hub)).send().await {
             Ok(answer) => answer,
             Err(error) => {
-                let failure = explain(&error);
+                let failure = explain(&error, &said_to_sts(&hub, role.external_id.as_ref()));
                 if failure.kind == SessionFailureKind::NoHubCredentials {
                     self.hub.forget(&hub).await;
                 }
                 return Err(failure);
             }
         };
-        let found = answer.credentials().ok_or_else(|| failed("STS gave no credentials"))?;
-        let expires_at = SystemTime::try_from(*found.expiration())
+        // Taken out and not copied, so that these very bytes are zeroed in the end.
+        let found = answer.credentials.ok_or_else(|| failed("STS gave no credentials"))?;
+        let secret_access_key = Secret::new(found.secret_access_key);
+        let session_token = Some(Secret::new(found.session_token));
+        let expires_at = SystemTime::try_from(found.expiration)
             .map_err(|_| failed("STS gave an end of the session that cannot be read"))?;
-        if found.access_key_id().is_empty() || found.secret_access_key().is_empty() {
+        if found.access_key_id.is_empty() || secret_access_key.expose().is_empty() {
             return Err(failed("STS gave empty credentials"));
         }
         Ok(SessionCredentials {
-            access_key_id: found.access_key_id().to_owned(),
-            secret_access_key: Secret::new(found.secret_access_key()),
-            session_token: Some(Secret::new(found.session_token())),
+            access_key_id: found.access_key_id,
+            secret_access_key,
+            session_token,
             expires_at: Some(expires_at),
         })
     }
 
     async fn identity(&self, credentials: &SessionCredentials) -> Result<CallerIdentity, SessionFailure> {
         let call = self.client.get_caller_identity().customize().config_override(signed_by(credentials));
-        let answer = call.send().await.map_err(|error| explain(&error))?;
+        let hidden = said_to_sts(credentials, None);
+        let answer = call.send().await.map_err(|error| explain(&error, &hidden))?;
+        let shown = |text: &str| scrub(&hidden.taken_out_of(text));
         match (answer.account(), answer.arn()) {
-            (Some(account), Some(arn)) => Ok(CallerIdentity { account: scrub(account), arn: scrub(arn) }),
+            (Some(account), Some(arn)) => Ok(CallerIdentity { account: shown(account), arn: shown(arn) }),
             _ => Err(failed("STS did not say who the caller is")),
         }
     }
@@ -193,15 +203,25 @@ fn failed(why: impl AsRef<str>) -> SessionFailure {
     SessionFailure { kind: SessionFailureKind::Failed, code: None, message: scrub(why.as_ref()) }
 }
 
+/// What a call tells STS and nobody else may see, should it be said back.
+fn said_to_sts(credentials: &SessionCredentials, external_id: Option<&ConfiguredText>) -> Hidden {
+    let token = credentials.session_token.as_ref().map(Secret::expose);
+    let external_id = external_id.filter(|text| text.is_secret()).map(ConfiguredText::expose);
+    Hidden::new([Some(credentials.secret_access_key.expose()), token, external_id].into_iter().flatten())
+}
+
 /// What an error of the SDK means.
-fn explain<E, R>(error: &SdkError<E, R>) -> SessionFailure
+fn explain<E, R>(error: &SdkError<E, R>, hidden: &Hidden) -> SessionFailure
 where
     E: ProvideErrorMetadata + Error + 'static,
     R: fmt::Debug,
 {
     match error {
         SdkError::ServiceError(_) => match error.code() {
-            Some(code) => of_code(code, error.message().unwrap_or_default()),
+            Some(code) => {
+                let said = hidden.taken_out_of(error.message().unwrap_or_default());
+                of_code(&hidden.taken_out_of(code), &said)
+            }
             None => failed("STS answered with an error that names no code"),
         },
         SdkError::TimeoutError(_) => failed("STS did not answer in time"),
@@ -212,7 +232,7 @@ where
                 inner = Some(source);
             }
             let why = inner.map(ToString::to_string).unwrap_or_default();
-            failed(format!("STS cannot be reached: {why}"))
+            failed(format!("STS cannot be reached: {}", hidden.taken_out_of(&why)))
         }
         SdkError::ResponseError(_) => failed("STS gave an answer that cannot be read"),
         _ => failed("the call to STS could not be made"),

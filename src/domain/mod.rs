@@ -9,6 +9,7 @@ pub mod api;
 pub mod arn;
 pub mod credentials;
 pub mod expectation;
+pub mod hidden;
 pub mod identity;
 pub mod load;
 pub mod moment;

@@ -1,5 +1,6 @@
 //! What an attempt taught: the value that recording, status and commands read.
 
+use crate::domain::hidden::Hidden;
 use crate::domain::moment::Moment;
 use crate::domain::outcome::{Outcome, Reason};
 use std::net::SocketAddr;
@@ -50,6 +51,23 @@ pub struct RequestIds {
     pub trace_id: Option<String>,
     /// `X-Amzn-Trace-Id` as we sent it, at most 128 characters: there also when no answer came.
     pub sent_trace_id: Option<String>,
+}
+
+impl RequestIds {
+    /// The ids without secrets: whoever answers writes them.
+    #[must_use]
+    pub fn without(self, hidden: &Hidden) -> Self {
+        if hidden.is_empty() {
+            return self;
+        }
+        let shown = |id: Option<String>| id.map(|id| hidden.taken_out_of(&id));
+        Self {
+            request_id: shown(self.request_id),
+            extended_request_id: shown(self.extended_request_id),
+            trace_id: shown(self.trace_id),
+            sent_trace_id: self.sent_trace_id,
+        }
+    }
 }
 
 /// Length and hash of a backend's body: all that is kept of it.

@@ -28,6 +28,12 @@ pub struct RequestTemplate {
 }
 
 impl RequestTemplate {
+    /// Header values and body that came from the environment.
+    pub fn secrets(&self) -> impl Iterator<Item = &str> {
+        let texts = self.headers.iter().map(|(_, value)| value).chain(&self.body);
+        texts.filter(|text| text.is_secret()).map(ConfiguredText::expose)
+    }
+
     /// The path without the query.
     #[must_use]
     pub fn path(&self) -> &str {

@@ -1,5 +1,6 @@
 //! Text that must not be seen.
 
+use bytes::Bytes;
 use std::fmt;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
@@ -18,6 +19,25 @@ impl Secret {
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
+    }
+}
+
+impl Secret {
+    /// A copy as bytes that are zeroed when the last user of them lets go: for header values and bodies, which are
+    /// made of such bytes without copying them. What sends them copies them into buffers of its own, which nobody
+    /// zeroes: hyper's for writing, rustls's for what is not yet encrypted.
+    #[must_use]
+    pub fn to_bytes(&self) -> Bytes {
+        Bytes::from_owner(Owner(self.clone()))
+    }
+}
+
+/// What keeps a secret while bytes of it are in use.
+struct Owner(Secret);
+
+impl AsRef<[u8]> for Owner {
+    fn as_ref(&self) -> &[u8] {
+        self.0.0.as_bytes()
     }
 }
 
@@ -43,6 +63,15 @@ impl ConfiguredText {
         match self {
             Self::Plain(text) => text,
             Self::FromEnvironment(secret) => secret.expose(),
+        }
+    }
+
+    /// The text as bytes, those of a secret zeroed after use: see [`Secret::to_bytes`].
+    #[must_use]
+    pub fn to_bytes(&self) -> Bytes {
+        match self {
+            Self::Plain(text) => Bytes::from(text.clone()),
+            Self::FromEnvironment(secret) => secret.to_bytes(),
         }
     }
 
@@ -83,5 +112,14 @@ mod tests {
         assert_eq!(format!("{text} {text:?}"), "*** ***");
         assert_eq!(text.expose(), "hunter2");
         assert_eq!(ConfiguredText::Plain("open".into()).to_string(), "open");
+    }
+
+    #[test]
+    fn bytes_of_a_secret_live_on_their_own_and_nothing_is_left_of_the_text() {
+        let mut secret = Secret::new("hunter2");
+        let bytes = secret.to_bytes();
+        secret.zeroize();
+        assert_eq!((secret.expose(), &bytes[..]), ("", &b"hunter2"[..]));
+        assert_eq!(secret.0.capacity(), 7, "the same memory, overwritten");
     }
 }

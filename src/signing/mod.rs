@@ -78,6 +78,10 @@ impl std::error::Error for SigningProblem {}
 /// `x-amz-content-sha256` is sent to S3 only: execute-api needs no such header, and `UNSIGNED-PAYLOAD` is not
 /// accepted there.
 ///
+/// Of the secrets, the credentials given to the signer are zeroed after use, and the token's header when the request is
+/// dropped. Copies that the crates keep are not: aws-sigv4's canonical request holds the token, its signing key and
+/// the intermediate ones of HMAC stay on the stack and in freed memory until they are overwritten.
+///
 /// # Errors
 /// When a header value is not text, or the parts do not make a URI.
 pub fn sign_request(
@@ -123,8 +127,12 @@ pub fn sign_request(
     let (instructions, _signature) =
         sign(signable, &params).map_err(|error| SigningProblem(error.to_string()))?.into_parts();
     for (name, value) in instructions.headers() {
-        let mut value = HeaderValue::from_str(value)
-            .map_err(|_| SigningProblem(format!("the value for header {name} is not text")))?;
+        let value = match &credentials.session_token {
+            Some(token) if name == "x-amz-security-token" => HeaderValue::from_maybe_shared(token.to_bytes()),
+            _ => HeaderValue::from_str(value),
+        };
+        let mut value =
+            value.map_err(|_| SigningProblem(format!("the value for header {name} is not text")))?;
         // Keeps the signature and the token out of every Debug of a header map.
         value.set_sensitive(true);
         let name = header::HeaderName::from_bytes(name.as_bytes())

@@ -7,8 +7,10 @@ use super::clients::builder;
 use super::exchange::read_bounded;
 use super::failure::bounded;
 use crate::seams::{FetchFailure, FetchRequest, FetchResponse};
+use bytes::Bytes;
 use std::error::Error;
 use std::time::Duration;
+use zeroize::Zeroizing;
 
 /// STS answers within milliseconds or not at all.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -39,6 +41,9 @@ pub(super) async fn fetch(
         if truncated {
             return Err(FetchFailure { timed_out: false, detail: "the answer is longer than 1 MiB".into() });
         }
+        // Credentials come this way: zeroed when the last reader lets go. The pieces in which it came are hyper's, and are
+        // freed as they are.
+        let body = Bytes::from_owner(Zeroizing::new(Vec::from(body)));
         Ok(FetchResponse { status, headers, body })
     };
     match tokio::time::timeout(timeout, work).await {

@@ -483,7 +483,7 @@ fn ids_are_kept_short_and_plain() {
         &[("x-amzn-requestid", &long), ("x-amz-apigw-id", "a\tb c="), ("x-amzn-trace-id", "Root=1-2-3")],
         b"",
     ));
-    assert_eq!(found.ids.request_id.map(|id| id.len()), Some(128));
+    assert_eq!(found.ids.request_id.as_deref(), Some("***"), "no id, and perhaps a token that is said back");
     assert_eq!(found.ids.extended_request_id.as_deref(), Some("abc="));
     assert_eq!(found.ids.trace_id.as_deref(), Some("Root=1-2-3"));
 }

@@ -1,6 +1,7 @@
 //! The page of one spoke: its targets, what their reasons mean and what to do, its last failures.
 
 use crate::domain::outcome::Reason;
+use crate::domain::scrub::scrub;
 use crate::web::Explanation;
 use crate::web::page::details::{failures, framed, target_headings, target_row};
 use crate::web::page::figures::{ago, count, lasting, latency, nothing, state, until};
@@ -17,7 +18,8 @@ const EXPLAINED: usize = 8;
 
 /// The page of a spoke that is not known.
 pub(super) fn unknown(name: &str) -> Markup {
-    let shown: String = name.chars().take(80).collect();
+    // Whoever pastes a token into the address is not to find it on the page as well.
+    let shown: String = scrub(name).chars().take(80).collect();
     html! {
         h1 { "No such spoke" }
         p.lead {

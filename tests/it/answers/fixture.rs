@@ -8,6 +8,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use spokeprobe::classify::{Classified, Context, classify};
 use spokeprobe::domain::api::{Addressing, ApiName};
 use spokeprobe::domain::expectation::Expectation;
+use spokeprobe::domain::hidden::Hidden;
 use spokeprobe::domain::identity::{Identity, Signer};
 use spokeprobe::domain::moment::Moment;
 use spokeprobe::domain::outcome::Reason;
@@ -36,6 +37,8 @@ pub(crate) struct Fixture {
 }
 
 /// Every fixture, by name.
+static NOTHING: Hidden = Hidden::none();
+
 pub(crate) fn all() -> Vec<Fixture> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/answers");
     let mut found: Vec<Fixture> = fs::read_dir(folder)
@@ -179,6 +182,7 @@ pub(crate) fn judged(
         same_account,
         positive_control_ok: false,
         received_at: UNIX_EPOCH + Duration::from_secs(1_795_289_100),
+        hidden: &NOTHING,
     };
     classify(&exchange, &context)
 }
