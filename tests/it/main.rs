@@ -35,6 +35,7 @@ mod references;
 mod reconcile;
 mod reconcile_any;
 mod reconcile_parts;
+mod secrets;
 mod signature_reuse;
 mod simulated_day;
 mod sockets;
