@@ -9,6 +9,7 @@
 //! fetch     one plain bounded request                        link       resolve and handshake without a request
 //! trust     the one TLS configuration that all share         phase      what is known of a connection meanwhile
 //! chain     the certificates an address presents, unchecked  services   where a service is, by SRV records
+//! unverified  the health check of an agent that speaks TLS: an address, a path, nothing else
 //! direct    the transport of load: hyper's connections without reqwest, to the same rules
 //! ```
 
@@ -25,9 +26,11 @@ mod services;
 #[cfg(test)]
 mod tests;
 mod trust;
+mod unverified;
 
 pub use addresses::{Lookup, SystemLookup};
 pub use direct::DirectTransport;
+pub use unverified::ask_unverified;
 
 use crate::domain::request::{ConnectTarget, Exchange, OutgoingRequest, SendOptions};
 use crate::seams::{Clock, FetchFailure, FetchRequest, FetchResponse, Transport};
