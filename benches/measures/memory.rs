@@ -154,7 +154,7 @@ fn serve(recorder: Arc<Recorder>) -> SocketAddr {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
         runtime.expect("a runtime").block_on(async move {
             let listen = ([127, 0, 0, 1], 0).into();
-            let settings = web::Settings { listen, status: web::StatusAccess::Auto };
+            let settings = web::Settings { listen, status: web::StatusAccess::Auto, config_file: None };
             let listener = web::bind(&settings).await.expect("a free port");
             tell.send(listener.address()).expect("the other thread waits");
             let state = web::State {

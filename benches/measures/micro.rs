@@ -11,6 +11,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use spokeprobe::classify::{self, Classified, Context};
 use spokeprobe::domain::api::ApiName;
 use spokeprobe::domain::credentials::SessionCredentials;
+use spokeprobe::domain::hidden::Hidden;
 use spokeprobe::domain::moment::Moment;
 use spokeprobe::domain::observation::Observation;
 use spokeprobe::domain::request::{Exchange, HttpRequest, Response};
@@ -136,7 +137,9 @@ fn denied_answer(target: &Target) -> Exchange {
 }
 
 fn classified(exchange: &Exchange, target: &Target) -> Classified {
+    let hidden = Hidden::default();
     let context = Context {
+        hidden: &hidden,
         lesson: None,
         target,
         due: Moment::ZERO,

@@ -46,7 +46,6 @@ pub(crate) static API: Section = Section {
         ),
         Key::optional("probes", Shape::List(&Shape::Section(&probe::PROBE)), "", "What is asked of the api."),
     ],
-    later: &[],
 };
 
 /// An api, as configured.

@@ -37,7 +37,6 @@ pub(crate) static DEFAULTS: Section = Section {
             "The longest time from sending to the last byte, 100ms to 5m, default 31s.",
         ),
     ],
-    later: &[],
 };
 
 pub(crate) static LIMITS: Section = Section {
@@ -68,7 +67,6 @@ pub(crate) static LIMITS: Section = Section {
             "Requests in flight to one account, default 100.",
         ),
     ],
-    later: &[],
 };
 
 /// What spokes and probes inherit.

@@ -68,15 +68,26 @@ impl IncludedDocument {
 }
 
 /// All texts that make a configuration.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct Documents {
     /// The main file.
     pub main: Document,
     /// The included files, each once.
     pub included: Vec<IncludedDocument>,
-    /// The texts of the files that values name (`ca_file`, `session_policy`) by path as written, or why
-    /// they cannot be read.
+    /// The texts of the files that values name (`ca_file`, `session_policy`, `config_file` of `web`) by path as
+    /// written, or why they cannot be read.
     pub files: BTreeMap<String, Result<String, String>>,
+}
+
+impl std::fmt::Debug for Documents {
+    /// Without the texts of named files: that of `web` holds hashes of passwords, perhaps a key.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Documents")
+            .field("main", &self.main)
+            .field("included", &self.included)
+            .field("files", &self.files.keys())
+            .finish()
+    }
 }
 
 impl Documents {

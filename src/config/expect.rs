@@ -52,7 +52,6 @@ pub(crate) static EXPECT: Section = Section {
             "Makes the probe a guard: one of these must refuse.",
         ),
     ],
-    later: &[],
 };
 
 /// Reads the section.

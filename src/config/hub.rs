@@ -42,7 +42,6 @@ pub(crate) static HUB: Section = Section {
              if some probe says `as: hub`.",
         ),
     ],
-    later: &[],
 };
 
 static ORGANIZATION: Section = Section {
@@ -56,7 +55,6 @@ static ORGANIZATION: Section = Section {
             "Paths of organisational units, if only some may call.",
         ),
     ],
-    later: &[],
 };
 
 static ENDPOINT: Section = Section {
@@ -95,7 +93,6 @@ static ENDPOINT: Section = Section {
             "A PEM file with certificate authorities to trust besides the system's, relative to this file.",
         ),
     ],
-    later: &[],
 };
 
 static STS: Section = Section {
@@ -106,7 +103,6 @@ static STS: Section = Section {
         "https://sts.eu-west-1.amazonaws.com",
         "Another address of STS than the regional one. Plain http only to loopback.",
     )],
-    later: &[],
 };
 
 /// The hub, as configured.

@@ -22,14 +22,12 @@ pub(crate) static BOUND: Section = Section {
             "The only accounts that these files may name.",
         ),
     ],
-    later: &[],
 };
 
 /// A file that is included.
 pub(crate) static INCLUDED: Section = Section {
     about: "An included file.",
     keys: &[Key::required("spokes", Shape::List(&Shape::Section(&spoke::SPOKE)), "", "Further spokes.")],
-    later: &[],
 };
 
 /// One item of `include`.

@@ -36,7 +36,6 @@ pub(crate) static ISOLATION: Section = Section {
             "Which of an api's own probes may be sent, GET and HEAD by default.",
         ),
     ],
-    later: &[],
 };
 
 /// What is tried, as configured.

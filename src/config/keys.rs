@@ -11,8 +11,6 @@ pub(crate) struct Section {
     pub(crate) about: &'static str,
     /// Its keys.
     pub(crate) keys: &'static [Key],
-    /// Keys of the design that this version does not have yet.
-    pub(crate) later: &'static [&'static str],
 }
 
 /// A key of a section.

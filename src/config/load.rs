@@ -35,7 +35,6 @@ pub(crate) static LOAD: Section = Section {
              limits.in_flight_per_account.",
         ),
     ],
-    later: &[],
 };
 
 /// What all runs share, as configured.

@@ -38,7 +38,6 @@ pub(crate) static MEMBERS: Section = Section {
              rate is divided among them.",
         ),
     ],
-    later: &[],
 };
 
 /// Reads the section.

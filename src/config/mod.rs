@@ -85,7 +85,6 @@ pub(crate) static MAIN: Section = Section {
             "Further files with spokes, relative to this one.",
         ),
     ],
-    later: &[],
 };
 
 /// What a document names outside itself.
@@ -161,7 +160,9 @@ pub fn references(document: &Document, is_main: bool, environment: Environment<'
         }
         let endpoint = child(&root, "hub").and_then(|hub| child(&hub, "endpoint"));
         let ca_file = endpoint.and_then(|endpoint| child(&endpoint, "ca_file"));
-        references.files.extend(ca_file.and_then(|v| v.text("a path")).map(|path| path.text));
+        let web_file = child(&root, "web").and_then(|web| child(&web, "config_file"));
+        let named = [ca_file, web_file].into_iter().flatten().filter_map(|v| v.text("a path"));
+        references.files.extend(named.map(|path| path.text));
     }
     let spokes = child(&root, "spokes").filter(Value::is_list).and_then(|v| v.items("a list"));
     for spoke in spokes.unwrap_or_default() {
@@ -278,7 +279,7 @@ fn read_main(context: &Context<'_>, document: &Document, files: FileReader<'_>) 
     let fields: Option<Fields<'_>> = root.fields(&MAIN);
     let get = |key| fields.as_ref().and_then(|fields| fields.get(key));
     let hub = get("hub").and_then(|v| hub::read(&v, files));
-    let web = get("web").and_then(|v| web::read(&v)).unwrap_or_default();
+    let web = get("web").and_then(|v| web::read(&v, files)).unwrap_or_default();
     let buckets = get("metrics").and_then(|v| web::read_buckets(&v));
     let defaults = get("defaults").and_then(|v| defaults::read(&v)).unwrap_or_default();
     let limits = get("limits").and_then(|v| defaults::read_limits(&v)).unwrap_or_default();

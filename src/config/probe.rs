@@ -85,7 +85,6 @@ pub(crate) static PROBE: Section = Section {
              for GET and HEAD.",
         ),
     ],
-    later: &[],
 };
 
 /// A probe, as configured.

@@ -319,10 +319,7 @@ impl<'a> Value<'a> {
         let Kind::Mapping(raw) = &self.node.kind else { return None };
         for entry in raw.iter().filter(|entry| entry.repeats.is_none()) {
             let at_key = self.child(&entry.key, &entry.value, entry.mark);
-            if section.later.contains(&entry.key.as_str()) {
-                let found = format!("`{}`, which is not available in this version", entry.key);
-                at_key.problem::<()>(found, "no such key", None);
-            } else if section.key(&entry.key).is_none() {
+            if section.key(&entry.key).is_none() {
                 let names = section.keys.iter().map(|key| key.name);
                 let hint = nearest(&entry.key, names).map(|word| format!("did you mean `{word}`?"));
                 at_key.problem::<()>(

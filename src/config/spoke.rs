@@ -77,7 +77,6 @@ pub(crate) static SPOKE: Section = Section {
             "The private REST APIs of the spoke.",
         ),
     ],
-    later: &[],
 };
 
 /// A spoke, as configured.

@@ -1,10 +1,14 @@
-//! The `web` and `metrics` sections: the agent's own HTTP server and its histograms.
+//! The `web` and `metrics` sections: the agent's own HTTP server and its histograms. The file that
+//! `web.config_file` names is read by `web` itself; here its text is only checked.
 
+use crate::config::FileReader;
 use crate::config::keys::{Key, Section, Shape};
 use crate::config::reader::Value;
 use crate::config::shapes;
+use crate::web;
 use crate::web::StatusAccess;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
 
 /// The port of the agent's own server.
 pub const DEFAULT_PORT: u16 = 10_403;
@@ -23,14 +27,20 @@ pub(crate) static WEB: Section = Section {
             "The address to listen on, default 0.0.0.0:10403, where page and status stay closed (see `status`).",
         ),
         Key::optional(
+            "config_file",
+            shapes::FILE,
+            "web.yaml",
+            "TLS, client certificates, passwords (bcrypt) and a rate limit, as a file in the form of the Prometheus \
+             exporter toolkit's web configuration. It is looked at every second.",
+        ),
+        Key::optional(
             "status",
             Shape::Word(&["auto", "open"]),
             "auto",
             "auto closes the status page and API on a listener that is not loopback; open does \
-             not. They name accounts, roles and open doors.",
+             not. They name accounts, roles and open doors. A password of `config_file` opens them too.",
         ),
     ],
-    later: &["config_file"],
 };
 
 pub(crate) static METRICS: Section = Section {
@@ -41,7 +51,6 @@ pub(crate) static METRICS: Section = Section {
         "",
         "Upper bounds of the latency histograms in seconds, ascending, at most 50.",
     )],
-    later: &[],
 };
 
 /// The web server, as configured.
@@ -51,17 +60,21 @@ pub struct Web {
     pub listen: SocketAddr,
     /// Who may read the status.
     pub status: StatusAccess,
+    /// The web configuration file, as a path from where the agent runs.
+    pub config_file: Option<PathBuf>,
+    /// What there is to say about that file.
+    pub notes: Vec<web::Note>,
 }
 
 impl Default for Web {
     fn default() -> Self {
         let listen = SocketAddr::from((Ipv4Addr::UNSPECIFIED, DEFAULT_PORT));
-        Self { listen, status: StatusAccess::Auto }
+        Self { listen, status: StatusAccess::Auto, config_file: None, notes: Vec::new() }
     }
 }
 
 /// Reads the `web` section.
-pub(crate) fn read(value: &Value<'_>) -> Option<Web> {
+pub(crate) fn read(value: &Value<'_>, files: FileReader<'_>) -> Option<Web> {
     let fields = value.fields(&WEB)?;
     let default = Web::default();
     let listen = fields.get("listen").and_then(|v| {
@@ -73,7 +86,30 @@ pub(crate) fn read(value: &Value<'_>) -> Option<Web> {
         Some("open") => StatusAccess::Open,
         _ => StatusAccess::Auto,
     };
-    Some(Web { listen: listen.unwrap_or(default.listen), status })
+    let file = fields.get("config_file").and_then(|v| config_file(&v, files));
+    let (config_file, notes) = file.map_or((None, Vec::new()), |(path, notes)| (Some(path), notes));
+    Some(Web { listen: listen.unwrap_or(default.listen), status, config_file, notes })
+}
+
+/// The path of the web configuration file, once its text has no problems. Its certificates are not looked at: where a
+/// configuration is checked, their keys have no business.
+fn config_file(value: &Value<'_>, files: FileReader<'_>) -> Option<(PathBuf, Vec<web::Note>)> {
+    let written = value.text("a path")?.text;
+    let main = value.context.file;
+    if main.starts_with("s3://") && !Path::new(&written).is_absolute() {
+        let hint = "it is read again while the agent runs, with its keys, which do not belong into a bucket";
+        return value.refuse("an absolute path on the machine the agent runs on", Some(hint));
+    }
+    let text = files(value)?;
+    // A configuration from a variable has no folder; then the path is absolute, or `files` has refused it.
+    let path = Path::new(main).parent().unwrap_or(Path::new("")).join(&written);
+    match web::check_file(&path.display().to_string(), &text) {
+        Ok(notes) => Some((path, notes)),
+        Err(problems) => {
+            problems.into_iter().for_each(|problem| value.context.note(problem));
+            None
+        }
+    }
 }
 
 /// Reads `metrics.buckets`.

@@ -195,7 +195,11 @@ fn settings(config: &Config) -> Settings {
             hub_role_arn: hub.role_arn.clone(),
             environment: None,
         },
-        web: web::Settings { listen: config.web.listen, status: config.web.status },
+        web: web::Settings {
+            listen: config.web.listen,
+            status: config.web.status,
+            config_file: config.web.config_file.clone(),
+        },
         recording: recording::Settings { buckets: config.buckets.clone() },
         diagnosis: diagnosis::Settings { hub_twins: hub.twins || some_probe_signs_as_the_hub(config) },
         members: config.members.clone(),

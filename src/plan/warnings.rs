@@ -31,6 +31,9 @@ pub(super) fn warnings(config: &Config, plan: &Plan) -> Vec<Warning> {
         );
         warn(left_out.path.clone(), message);
     }
+    for note in &config.web.notes {
+        warn(format!("web.config_file: {}", note.path), note.message.clone());
+    }
     if config.buckets.len() > USUAL_BUCKETS {
         let message = format!(
             "{} buckets: each is a time series for every target and outcome; {USUAL_BUCKETS} are enough for most",

@@ -2,7 +2,7 @@
 
 use super::examples::{attempt, guard, recorder, role, seen, spoke, target, wall};
 use super::*;
-use crate::domain::observation::Door;
+use crate::domain::observation::{Door, MissCause};
 use crate::domain::outcome::Reason;
 use crate::domain::target::Cadence;
 use std::collections::BTreeSet;

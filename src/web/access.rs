@@ -1,12 +1,17 @@
-//! Who may read page and status, who may give commands, and the headers that every answer carries.
+//! Who may read page and status, who may give commands, and the headers that every answer carries. Passwords and
+//! certificates are looked at before, in `protection`; here counts that some were shown.
 
 use crate::web::StatusAccess;
+use crate::web::bucket::Bucket;
 use crate::web::page::content_security_policy;
+use crate::web::protection::Protection;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 /// What browsers may do with an answer: nothing but to show it; what the page itself needs is in its
 /// content security policy.
@@ -20,23 +25,57 @@ const HEADERS: [(header::HeaderName, &str); 5] = [
 
 /// Says why the page is closed, and what opens it.
 const CLOSED: &str = "Closed: this listener can be reached from outside, and status names accounts, ARNs and \
-                      open doors.\nSet web.status: open, or listen on a loopback address such as \
-                      127.0.0.1:10403.\n";
+                      open doors.\nName a web.config_file with passwords, set web.status: open, or listen on a \
+                      loopback address such as 127.0.0.1:10403.\n";
 
 /// Says why a foreign name is refused.
 const FOREIGN_NAME: &str = "Closed: asked for by a name that is not this machine's own (DNS rebinding works \
-                            like that).\nUse localhost or 127.0.0.1, or set web.status: open.\n";
+                            like that).\nUse localhost or 127.0.0.1, name a web.config_file with passwords, or set \
+                            web.status: open.\n";
 
 /// Says why a command is refused, and what is needed.
-const NOT_LOCAL: &str = "Refused: commands are taken from this machine only.\nUse a shell there, such as curl -X \
-                         POST http://127.0.0.1:10403/-/loads/stop, or send the process SIGUSR1.\n";
+const NOT_LOCAL: &str = "Refused: without credentials, commands are taken from this machine only.\nUse a shell \
+                         there, such as curl -X POST http://127.0.0.1:10403/-/loads/stop, send the process SIGUSR1 \
+                         (loads) or SIGHUP (reload), or name a web.config_file with passwords.\n";
 
 /// Says why a browser's command is refused.
 const FOREIGN_ORIGIN: &str = "Refused: this command comes from a page of another site.\n";
 
+/// Says why a command was not looked at.
+const TOO_OFTEN: &str = "Refused: too many commands; wait a second.\n";
+
+/// Commands in a row, and how long one is held against the next. A reload every second is fine.
+const COMMANDS: u32 = 10;
+const BETWEEN_COMMANDS: Duration = Duration::from_millis(500);
+
 /// The other end of a connection.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Peer(pub(super) IpAddr);
+pub(super) struct Peer {
+    pub(super) ip: IpAddr,
+    pub(super) certificate: Certificate,
+}
+
+impl Peer {
+    /// True for this machine.
+    pub(super) fn is_local(self) -> bool {
+        self.ip.to_canonical().is_loopback()
+    }
+}
+
+/// Which certificate a peer has shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Certificate {
+    /// None.
+    Missing,
+    /// One that nobody checked.
+    Unverified,
+    /// One of the authorities that we trust for this.
+    Verified,
+}
+
+/// The mark of a request that came with a right password or a verified certificate.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Credentials;
 
 /// Who may read page and status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,7 +105,9 @@ pub(super) async fn guard(State(access): State<Access>, request: Request, next: 
     let path = request.uri().path();
     let guarded = path == "/" || path == "/api" || path.starts_with("/api/");
     let reads = request.method() == Method::GET || request.method() == Method::HEAD;
+    let known = request.extensions().get::<Credentials>().is_some();
     let refusal = match access {
+        _ if known => None,
         Access::Nobody => Some(CLOSED),
         Access::LocalNames if !asked_by_local_name(&request) => Some(FOREIGN_NAME),
         Access::LocalNames | Access::Everybody => None,
@@ -77,17 +118,35 @@ pub(super) async fn guard(State(access): State<Access>, request: Request, next: 
     }
 }
 
-/// Lets a command through from this machine only, and not from a browser in which some other site's page gave it:
-/// such a page can send any form to 127.0.0.1, and needs no answer to do harm.
-pub(super) async fn command(request: Request, next: Next) -> Response {
+/// What rations commands, with the wall clock.
+#[derive(Clone)]
+pub(super) struct Commands {
+    bucket: Arc<Bucket>,
+    now: Arc<dyn Fn() -> SystemTime + Send + Sync>,
+}
+
+impl Commands {
+    pub(super) fn new(now: Arc<dyn Fn() -> SystemTime + Send + Sync>) -> Self {
+        Self { bucket: Arc::new(Bucket::new(COMMANDS)), now }
+    }
+}
+
+/// Lets a command through from this machine or with credentials only, and not from a browser in which some other
+/// site's page gave it: such a page can send any form to 127.0.0.1, a browser adds the password it knows, and harm
+/// needs no answer.
+pub(super) async fn command(State(commands): State<Commands>, request: Request, next: Next) -> Response {
     // Without a peer there is nobody to trust.
-    let local = request.extensions().get::<Peer>().is_some_and(|peer| peer.0.to_canonical().is_loopback());
-    let refusal = if !local {
+    let local = request.extensions().get::<Peer>().is_some_and(|peer| peer.is_local());
+    let known = request.extensions().get::<Credentials>().is_some();
+    let refusal = if !local && !known {
         NOT_LOCAL
-    } else if !asked_by_local_name(&request) {
+    } else if !known && !asked_by_local_name(&request) {
         FOREIGN_NAME
     } else if is_foreign(request.headers()) {
         FOREIGN_ORIGIN
+    } else if !commands.bucket.take((commands.now)(), BETWEEN_COMMANDS) {
+        let headers = [(header::RETRY_AFTER, "1")];
+        return (StatusCode::TOO_MANY_REQUESTS, headers, TOO_OFTEN).into_response();
     } else {
         return next.run(request).await;
     };
@@ -110,12 +169,20 @@ fn is_foreign(headers: &HeaderMap) -> bool {
     by_page || by_site
 }
 
-/// Puts the security headers on every answer.
-pub(super) async fn harden(mut answer: Response) -> Response {
+/// Puts the security headers on every answer, and those of the web configuration file.
+pub(super) async fn harden(
+    State(protection): State<Option<Arc<Protection>>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let mut answer = next.run(request).await;
     for (name, value) in HEADERS {
         answer.headers_mut().insert(name, HeaderValue::from_static(value));
     }
     answer.headers_mut().insert(header::CONTENT_SECURITY_POLICY, content_security_policy());
+    if let Some(protection) = protection {
+        protection.set_headers(answer.headers_mut());
+    }
     answer
 }
 

@@ -2,26 +2,30 @@
 //!
 //! It reads from `recording` and `Readiness`; all it does is to stop loads and to have the configuration read again,
 //! by functions that it is given. Nothing it serves makes the agent send anything to whom a caller names.
-//! `server` holds the limits on who may connect and how long, `access` says who may read what, `routes`
-//! joins the answers made by `status` (JSON) and `page` (HTML, with the style and the script it needs inside),
+//! `server` holds the limits on who may connect and how long, `protection` is the web configuration file with TLS and
+//! passwords, `access` says who may read what, `routes` joins the answers made by `status` (JSON) and `page` (HTML, with the style and the script it needs inside),
 //! `compression` packs them for who wants that.
 //!
 //! What it gives away: `/metrics` names spokes, their accounts and roles, and is meant for whoever can reach
 //! the port. Status and page also name ARNs, messages and open doors; on a listener that is not loopback
-//! they are closed unless `web.status: open`.
+//! they are closed unless `web.status: open`, or credentials are shown as `web.config_file` asks for.
 
 mod access;
+mod bucket;
 mod compression;
 mod explanation;
 mod page;
+mod protection;
 mod readiness;
 mod reload;
 mod response_deadline;
 mod routes;
+mod secured;
 mod server;
 mod status;
 
 pub use explanation::{Advice, Explanation};
+pub use protection::{Note, check_file};
 pub use readiness::Readiness;
 pub use reload::{Reload, ReloadRefused};
 pub use server::{BindError, Listener, bind, serve};
@@ -37,6 +41,7 @@ use crate::domain::outcome::Reason;
 use crate::recording::Recorder;
 use std::fmt;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -47,6 +52,8 @@ pub struct Settings {
     pub listen: SocketAddr,
     /// Whether status may be read on an open listener without a password.
     pub status: StatusAccess,
+    /// The file with TLS, passwords and the like; without it there is neither.
+    pub config_file: Option<PathBuf>,
 }
 
 /// `web.status`.

@@ -2,12 +2,14 @@
 
 use crate::web::access::{self, Access};
 use crate::web::compression::Coding;
+use crate::web::protection::Protection;
+use crate::web::protection::authenticate::{Gate, authenticate};
 use crate::web::{State, StatusAccess, page, reload, status};
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract;
 use axum::http::{HeaderValue, StatusCode, header};
-use axum::middleware::{from_fn, from_fn_with_state, map_response};
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use std::net::SocketAddr;
@@ -34,22 +36,36 @@ struct Served {
 }
 
 /// The whole application for a listener.
-pub(super) fn router(state: State, listen: SocketAddr, status: StatusAccess) -> Router {
+pub(super) fn router(
+    state: State,
+    listen: SocketAddr,
+    status: StatusAccess,
+    protection: Option<Arc<Protection>>,
+) -> Router {
+    let now = Arc::clone(&state.now);
+    let command = from_fn_with_state(access::Commands::new(Arc::clone(&now)), access::command);
     let permits = |count| Arc::new(Semaphore::new(count));
     let served = Served { state, large: permits(LARGE_ANSWERS), in_work: permits(LARGE_ANSWERS_IN_WORK) };
-    Router::new()
+    let router = Router::new()
         .route("/", get(status_page))
         .route("/metrics", get(metrics))
         .route("/api/v1/status", get(status_json))
         .route("/-/healthy", get(healthy))
         .route("/-/ready", get(ready))
-        .route("/-/reload", post(reload_configuration).route_layer(from_fn(access::command)))
-        .route("/-/loads/stop", post(stop_loads).route_layer(from_fn(access::command)))
+        .route("/-/reload", post(reload_configuration).route_layer(command.clone()))
+        .route("/-/loads/stop", post(stop_loads).route_layer(command))
         .fallback(|| async { (StatusCode::NOT_FOUND, "not found\n") })
         .method_not_allowed_fallback(|| async { (StatusCode::METHOD_NOT_ALLOWED, "method not allowed\n") })
         .layer(from_fn_with_state(Access::of(listen, status), access::guard))
-        .layer(map_response(access::harden))
-        .with_state(served)
+        .with_state(served);
+    let router = match &protection {
+        Some(protection) => {
+            let gate = Gate { protection: Arc::clone(protection), now };
+            router.layer(from_fn_with_state(gate, authenticate))
+        }
+        None => router,
+    };
+    router.layer(from_fn_with_state(protection, access::harden))
 }
 
 /// The process answers, so it lives. Spokes have no part in it.

@@ -3,9 +3,13 @@
 //! axum's own server has no limit on connections, heads or slow peers, so hyper is driven here. Every span
 //! is on tokio's timer.
 
-use crate::web::access::Peer;
+use crate::web::access::{Certificate, Peer};
+use crate::web::bucket::Bucket;
+use crate::web::protection::{LOOK_EVERY, Protection};
 use crate::web::response_deadline::ResponseDeadline;
+use crate::web::secured::{self, Secured};
 use crate::web::{Settings, State, StatusAccess, routes};
+use crate::yaml::Problem;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
@@ -17,8 +21,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
-use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 /// Connections at once.
@@ -30,6 +34,11 @@ const SEATS_FOR_LOOPBACK: usize = 8;
 /// The longest time to send a request's head; also how long an idle connection lives. It lies between the
 /// usual scrape intervals, so that a connection is not closed just when the next scrape begins.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(20);
+/// The longest time for a handshake of TLS.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Handshakes of others than this machine in a row, and how long one is held against the next.
+const HANDSHAKES: u32 = 100;
+const BETWEEN_HANDSHAKES: Duration = Duration::from_millis(50);
 /// The longest time to take an answer.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 /// The longest life of a connection before it is asked to end.
@@ -46,6 +55,7 @@ pub struct Listener {
     inner: TcpListener,
     address: SocketAddr,
     status: StatusAccess,
+    protection: Option<Arc<Protection>>,
 }
 
 impl Listener {
@@ -58,16 +68,27 @@ impl Listener {
 
 /// Why the agent cannot listen.
 #[derive(Debug)]
-pub struct BindError {
-    /// The address that was asked for.
-    pub address: SocketAddr,
-    /// What the system said.
-    pub source: io::Error,
+pub enum BindError {
+    /// The address cannot be listened on.
+    Address {
+        /// The address that was asked for.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The web configuration file, or what it names, has these problems.
+    File(Vec<Problem>),
 }
 
 impl fmt::Display for BindError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { address, source } = self;
+        let (address, source) = match self {
+            Self::Address { address, source } => (address, source),
+            Self::File(problems) => {
+                let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
+                return f.write_str(&lines.join("\n"));
+            }
+        };
         match source.kind() {
             io::ErrorKind::AddrInUse => {
                 write!(f, "address {address} is in use: another agent? choose web.listen")
@@ -85,32 +106,51 @@ impl fmt::Display for BindError {
 
 impl std::error::Error for BindError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(&self.source)
+        match self {
+            Self::Address { source, .. } => Some(source),
+            Self::File(_) => None,
+        }
     }
 }
 
-/// Binds the listener, so that a port in use is known before anything else begins.
+/// Reads the web configuration file and binds the listener, so that what is wrong with either is known before
+/// anything else begins.
 ///
 /// # Errors
-/// When the system refuses the address; the text says what to change.
+/// When the file has problems or the system refuses the address; the text says what to change.
 pub async fn bind(settings: &Settings) -> Result<Listener, BindError> {
-    let failed = |source| BindError { address: settings.listen, source };
+    let protection = settings.config_file.as_deref().map(Protection::load).transpose();
+    let protection = protection.map_err(BindError::File)?.map(Arc::new);
+    let failed = |source| BindError::Address { address: settings.listen, source };
     let inner = TcpListener::bind(settings.listen).await.map_err(failed)?;
     let address = inner.local_addr().map_err(failed)?;
-    Ok(Listener { inner, address, status: settings.status })
+    Ok(Listener { inner, address, status: settings.status, protection })
 }
 
 /// Serves until `shutdown`, then lets answers under way go out for up to 3 s.
 pub async fn serve(listener: Listener, state: State, shutdown: CancellationToken) {
-    let Listener { inner, address, status } = listener;
+    let Listener { inner, address, status, protection } = listener;
     state.readiness.listening();
     let recorder = Arc::clone(&state.recorder);
-    let app = routes::router(state, address, status);
+    let now = Arc::clone(&state.now);
+    let app = routes::router(state, address, status, protection.clone());
     let seats = Seats::default();
+    let handshakes = Bucket::new(HANDSHAKES);
     let mut connections = JoinSet::new();
+    let mut looks = interval(LOOK_EVERY);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut looking: Option<JoinHandle<()>> = None;
     loop {
         let accepted = tokio::select! {
             accepted = inner.accept() => accepted,
+            _tick = looks.tick(), if protection.is_some() => {
+                // On a thread that may wait; a look at a disk that hangs is not followed by another.
+                let idle = looking.as_ref().is_none_or(JoinHandle::is_finished);
+                if let Some(protection) = protection.clone().filter(|_| idle) {
+                    looking = Some(tokio::task::spawn_blocking(move || protection.look()));
+                }
+                continue;
+            }
             Some(ended) = connections.join_next() => {
                 note_panic(&ended, &recorder);
                 continue;
@@ -120,13 +160,30 @@ pub async fn serve(listener: Listener, state: State, shutdown: CancellationToken
         match accepted {
             // Without a seat the connection is closed at once: waiting for one would keep others waiting.
             Ok((stream, peer)) => {
-                if let Some(seat) = seats.take(peer.ip()) {
-                    let app = app.clone().layer(axum::Extension(Peer(peer.ip())));
-                    let shutdown = shutdown.clone();
-                    connections.spawn(async move {
-                        connection(stream, app, shutdown).await;
-                        drop(seat);
-                    });
+                let ip = peer.ip();
+                let Some(seat) = seats.take(ip) else { continue };
+                let (app, shutdown) = (app.clone(), shutdown.clone());
+                let served = move |certificate| app.layer(axum::Extension(Peer { ip, certificate }));
+                match protection.as_ref().and_then(|protection| protection.tls_for(ip)) {
+                    None => {
+                        connections.spawn(async move {
+                            connection(stream, served(Certificate::Missing), shutdown).await;
+                            drop(seat);
+                        });
+                    }
+                    // A handshake costs up to some milliseconds of the threads that probes run on.
+                    Some(_)
+                        if !ip.to_canonical().is_loopback()
+                            && !handshakes.take(now(), BETWEEN_HANDSHAKES) => {}
+                    Some((config, verifies)) => {
+                        connections.spawn(async move {
+                            let ready = timeout(HANDSHAKE_TIMEOUT, secured::accept(stream, config, verifies));
+                            if let Ok(Some(Secured { stream, certificate })) = ready.await {
+                                connection(stream, served(certificate), shutdown).await;
+                            }
+                            drop(seat);
+                        });
+                    }
                 }
             }
             Err(error) => {

@@ -40,7 +40,8 @@ async fn agent(listen: &str, status: StatusAccess) -> Agent {
     failed.ids.sent_trace_id = Some("Root=1-00000001-000000000000000000000001".into());
     attempt(&failing, &failed);
     recorder.add_target(&Arc::new(guard("payments/hoot/refused")));
-    let listener = bind(&Settings { listen: listen.parse().unwrap(), status }).await.unwrap();
+    let listener =
+        bind(&Settings { listen: listen.parse().unwrap(), status, config_file: None }).await.unwrap();
     let (readiness, shutdown) = (Readiness::new(), CancellationToken::new());
     let stops = Arc::new(AtomicUsize::new(0));
     let state = State {
@@ -269,7 +270,9 @@ async fn the_page_of_a_spoke_explains_and_one_that_is_not_known_is_not_found() {
 #[tokio::test]
 async fn a_port_in_use_is_a_clear_error() {
     let first = agent("127.0.0.1:0", StatusAccess::Auto).await;
-    let error = bind(&Settings { listen: first.address, status: StatusAccess::Auto }).await.unwrap_err();
+    let error = bind(&Settings { listen: first.address, status: StatusAccess::Auto, config_file: None })
+        .await
+        .unwrap_err();
     assert_eq!(
         error.to_string(),
         format!("address {} is in use: another agent? choose web.listen", first.address)

@@ -63,7 +63,6 @@ fn usage_errors_exit_with_2_and_say_what_was_wanted() {
         (&["demo", "--for", "soon"], "wanted a duration such as"),
         (&["plan", "--config", "no-such-file.yaml"], "no-such-file.yaml"),
         (&["plan", "--config", "env:NOT_SET"], "no environment variable `NOT_SET`"),
-        (&["run", "--config", "s3://bucket/key"], "not available in this version"),
         (&["--log", "a=b=c", "plan", "--config", "config.yaml"], "wanted a level such as info"),
         (&["simulate", "--world", "config.yaml"], "config.yaml"),
     ] {

@@ -54,5 +54,7 @@ fn each_fault_of_the_list_has_a_test_that_exists() {
     let missing: Vec<_> = names.iter().filter(|name| !exists(name)).collect();
     assert!(missing.is_empty(), "docs/faults.md names what is not there: {missing:#?}");
     // The check must be able to fail.
-    assert!(!exists("sts_outage::sts_is_up") && !exists("soak: Rain") && !exists("test_demo.py::test_nothing"));
+    assert!(
+        !exists("sts_outage::sts_is_up") && !exists("soak: Rain") && !exists("test_demo.py::test_nothing")
+    );
 }

@@ -20,7 +20,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("endpoint", &["domain", "seams", "recording"]),
     ("credentials", &["domain", "seams", "recording", "explain"]),
     ("members", &["domain", "seams", "recording"]),
-    ("web", &["domain", "recording"]),
+    ("web", &["domain", "yaml", "recording"]),
     ("simulator", &["domain", "yaml", "seams"]),
     (
         "attempt",
@@ -141,9 +141,11 @@ const HOMES: &[(&str, &[&str])] = &[
     ("hyper", &["src/transport", "src/web"]),
     ("hyper_util", &["src/transport", "src/web"]),
     ("tower", &["src/transport"]),
-    ("rustls", &["src/transport", "src/simulator"]),
-    ("hmac", &["src/simulator"]),
-    ("x509_parser", &["src/endpoint"]),
+    ("rustls", &["src/transport", "src/simulator", "src/web"]),
+    ("hmac", &["src/simulator", "src/web"]),
+    ("x509_parser", &["src/endpoint", "src/web"]),
+    ("bcrypt", &["src/web"]),
+    ("base64", &["src/web"]),
     ("rustix", &["src/seams"]),
 ];
 

@@ -48,7 +48,6 @@ pub(crate) static GUARDS: Section = Section {
             "The time that all of them look back, in whole seconds, 1s to 60s, default 10s.",
         ),
     ],
-    later: &[],
 };
 
 /// Reads the section.

@@ -65,7 +65,6 @@ pub(crate) static LOAD: Section = Section {
             "How long the rate goes down to zero once the run is stopped, 0s to 10m, default 5s.",
         ),
     ],
-    later: &[],
 };
 
 /// A run of load, as configured.

@@ -37,7 +37,6 @@ pub(crate) static STAGE: Section = Section {
         Key::optional("period", Shape::Duration("1s", "24h"), "1m", "The time of one swing, 1s to 24h."),
         Key::optional("for", STAGE_LASTS, "1m", "How long the stage lasts, 100ms to 24h."),
     ],
-    later: &[],
 };
 
 /// The stages of a run and where the highest rate is.
