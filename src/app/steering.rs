@@ -431,13 +431,14 @@ fn part(whole: &Plan, share: Option<&Share>) -> Plan {
 
 /// Resolves when there is another share; never where there can be none.
 async fn share_changed(shares: &mut Option<Shares>) {
-    if let Some(receiver) = shares {
-        if receiver.changed().await.is_ok() {
-            return;
-        }
+    let changed = match shares {
+        Some(receiver) => receiver.changed().await.is_ok(),
+        None => false,
+    };
+    if !changed {
         // Told once and for all, or its watch is gone: what is known stays.
+        std::future::pending::<()>().await;
     }
-    std::future::pending().await
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ pub(super) async fn read(args: &ConfigArgs) -> Option<LoadedPlan> {
     let loaded = match reader(args) {
         Ok(reader) => match reader.read().await {
             Ok(texts) => sources::load_plan_of(&texts, &sources::process_environment),
-            Err(unreadable) => Err(vec![unreadable.problem]),
+            Err(unreadable) => Err(vec![*unreadable.problem]),
         },
         Err(problems) => Err(problems),
     };

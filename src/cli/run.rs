@@ -105,7 +105,7 @@ struct Beginning {
 async fn read(args: &ConfigArgs) -> Option<(Reader, Texts, LoadedPlan)> {
     let read = async {
         let reader = configuration::reader(args)?;
-        let texts = reader.read().await.map_err(|unreadable| vec![unreadable.problem])?;
+        let texts = reader.read().await.map_err(|unreadable| vec![*unreadable.problem])?;
         let loaded = sources::load_plan_of(&texts, &sources::process_environment)?;
         Ok((reader, texts, loaded))
     };

@@ -31,7 +31,7 @@ pub struct LoadedPlan {
 /// # Errors
 /// All problems of the main file, and then those of included files with them.
 pub fn load_plan(config_arg: &str, environment: Environment<'_>) -> Result<LoadedPlan, Vec<Problem>> {
-    let texts = reader::read_here(config_arg, environment).map_err(|unreadable| vec![unreadable.problem])?;
+    let texts = reader::read_here(config_arg, environment).map_err(|unreadable| vec![*unreadable.problem])?;
     load_plan_of(&texts, environment)
 }
 

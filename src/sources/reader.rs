@@ -33,17 +33,16 @@ pub trait Source: Send + Sync {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unreadable {
     /// What was found instead.
-    pub problem: Problem,
+    pub problem: Box<Problem>,
 }
 
 impl Unreadable {
     /// A source of this name that cannot be read.
     #[must_use]
     pub fn new(name: &str, why: &str) -> Self {
-        let wanted = "the configuration; name another with --config";
-        Self {
-            problem: Problem::of_file(name, format!("a configuration that cannot be read ({why})"), wanted),
-        }
+        let found = format!("a configuration that cannot be read ({why})");
+        let problem = Problem::of_file(name, found, "the configuration; name another with --config");
+        Self { problem: Box::new(problem) }
     }
 }
 
@@ -73,7 +72,7 @@ pub struct Reader {
 enum Origin {
     File(PathBuf, Arc<Mutex<Memory>>),
     Variable,
-    Object(tokio::sync::Mutex<s3::Folder>),
+    Object(Box<tokio::sync::Mutex<s3::Folder>>),
 }
 
 impl Reader {
@@ -87,10 +86,11 @@ impl Reader {
         outside: impl FnOnce(Region) -> Result<Outside, String>,
     ) -> Result<Self, Vec<Problem>> {
         let origin = if config_arg.starts_with("s3://") {
-            let location = s3::Location::parse(config_arg, &*environment).map_err(|problem| vec![problem])?;
+            let location =
+                s3::Location::parse(config_arg, &*environment).map_err(|problem| vec![*problem])?;
             let outside = outside(location.region().clone())
                 .map_err(|why| vec![Problem::of_file(config_arg, why, "a network to ask S3 over")])?;
-            Origin::Object(tokio::sync::Mutex::new(s3::Folder::new(location, outside)))
+            Origin::Object(Box::new(tokio::sync::Mutex::new(s3::Folder::new(location, outside))))
         } else if config_arg.starts_with("env:") {
             Origin::Variable
         } else {
@@ -148,7 +148,8 @@ impl Source for Reader {
 pub(super) fn read_here(config_arg: &str, environment: Environment<'_>) -> Result<Texts, Unreadable> {
     if config_arg.starts_with("s3://") {
         let found = "an object in S3 where the network is not asked";
-        return Err(Unreadable { problem: Problem::of_file(config_arg, found, "a path or env:NAME") });
+        let problem = Problem::of_file(config_arg, found, "a path or env:NAME");
+        return Err(Unreadable { problem: Box::new(problem) });
     }
     let Some(name) = config_arg.strip_prefix("env:") else {
         return read_file(config_arg, Path::new(config_arg), &mut Memory::default(), environment);
@@ -158,7 +159,7 @@ pub(super) fn read_here(config_arg: &str, environment: Environment<'_>) -> Resul
         None => {
             let found = format!("no environment variable `{name}`");
             let problem = Problem::of_file(config_arg, found, "one that holds the configuration");
-            Err(Unreadable { problem })
+            Err(Unreadable { problem: Box::new(problem) })
         }
     }
 }

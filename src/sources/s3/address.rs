@@ -48,10 +48,13 @@ pub(super) struct Place {
 
 impl Location {
     /// Reads the argument of `--config`.
-    pub(in crate::sources) fn parse(argument: &str, environment: Environment<'_>) -> Result<Self, Problem> {
-        let refuse = |found: String, wanted: &str, hint: Option<&str>| Problem {
-            hint: hint.map(str::to_owned),
-            ..Problem::of_file(argument, found, wanted)
+    pub(in crate::sources) fn parse(
+        argument: &str,
+        environment: Environment<'_>,
+    ) -> Result<Self, Box<Problem>> {
+        let refuse = |found: String, wanted: &str, hint: Option<&str>| {
+            let hint = hint.map(str::to_owned);
+            Box::new(Problem { hint, ..Problem::of_file(argument, found, wanted) })
         };
         let form = "s3://BUCKET/KEY or s3://BUCKET/KEY?region=REGION";
         let rest = argument.strip_prefix("s3://").unwrap_or(argument);
@@ -124,7 +127,7 @@ impl Bucket {
 
     /// Where an object is.
     pub(super) fn object(&self, key: &str) -> Place {
-        self.place(utf8_percent_encode(key, &IN_PATH).to_string())
+        self.place(&utf8_percent_encode(key, &IN_PATH).to_string())
     }
 
     /// Where the keys below a prefix are listed (`ListObjectsV2`), from a continuation on. Names come back
@@ -133,10 +136,10 @@ impl Bucket {
         let encoded = |text| utf8_percent_encode(text, &IN_QUERY);
         let from = continuation.map(|token| format!("continuation-token={}&", encoded(token)));
         let from = from.unwrap_or_default();
-        self.place(format!("?{from}encoding-type=url&list-type=2&prefix={}", encoded(prefix)))
+        self.place(&format!("?{from}encoding-type=url&list-type=2&prefix={}", encoded(prefix)))
     }
 
-    fn place(&self, rest: String) -> Place {
+    fn place(&self, rest: &str) -> Place {
         let Self { name, region, endpoint } = self;
         let (scheme, host, in_path) = match endpoint {
             Some((scheme, authority)) => (*scheme, authority.clone(), true),

@@ -63,7 +63,7 @@ impl Folder {
     ) -> Result<Texts, Unreadable> {
         let unreadable = |why: String| {
             let found = format!("an object that cannot be read: {why}");
-            Unreadable { problem: Problem::of_file(name, found, "the configuration") }
+            Unreadable { problem: Box::new(Problem::of_file(name, found, "the configuration")) }
         };
         let mut fetched = Fetched::default();
         let main_key = self.location.key.clone();
