@@ -215,7 +215,7 @@ def test_the_hubs_stack_in_moto(moto_url: str, configuration: dict[str, str]) ->
             assert (reading["Action"], reading["Resource"]) == ("s3:GetObject", "arn:aws:s3:::configurations/spokeprobe/*")
             assert (listing["Action"], listing["Resource"]) == ("s3:ListBucket", "arn:aws:s3:::configurations")
             assert listing["Condition"] == {"StringLike": {"s3:prefix": "spokeprobe/*"}}
-            assert environment["SPOKEPROBE_CONFIG"] == "s3://configurations/spokeprobe/config.yaml"
+            assert environment["SPOKEPROBE_CONFIG"] == "s3://configurations/spokeprobe/config.yaml?region=eu-west-1"
         else:
             arn = configuration["ConfigParameterArn"]
             (reading,) = managed(iam, before)

@@ -4,6 +4,8 @@ locals {
   config_bucket = "${var.name}-${local.account}-${local.region}"
   config_prefix = "config/"
   config_key    = "${local.config_prefix}config.yaml"
+  # With its region: whether the environment names one depends on where the agent runs.
+  config_url = "s3://${local.config_bucket}/${local.config_key}?region=${local.region}"
 }
 
 resource "aws_s3_bucket" "config" {

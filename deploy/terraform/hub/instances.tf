@@ -1,7 +1,7 @@
 # The agent as a systemd service on one instance of an auto-scaling group. There is no key and no bastion: Session Manager.
 
 locals {
-  config_origin = var.config_source == "s3" ? "s3://${local.config_bucket}/${local.config_key}" : "/etc/spokeprobe/config.yaml"
+  config_origin = var.config_source == "s3" ? local.config_url : "/etc/spokeprobe/config.yaml"
 
   # The first line stands here, so that the template is not taken for a script.
   user_data = join("\n", ["#!/bin/bash", templatefile("${path.module}/user-data.tftpl", {

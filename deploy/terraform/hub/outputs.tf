@@ -34,8 +34,8 @@ output "scrape_name" {
 }
 
 output "config_url" {
-  description = "Where the configuration lies, for config_source = \"s3\"."
-  value       = var.config_source == "s3" ? "s3://${local.config_bucket}/${local.config_key}" : null
+  description = "What `--config` names, for config_source = \"s3\"."
+  value       = var.config_source == "s3" ? local.config_url : null
 }
 
 output "remote_write_url" {

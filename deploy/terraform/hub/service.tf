@@ -19,7 +19,7 @@ locals {
     environment = concat(
       [{ name = "SPOKEPROBE_LOG_FORMAT", value = "json" }],
       var.config_source == "s3" ? [
-        { name = "SPOKEPROBE_CONFIG", value = "s3://${local.config_bucket}/${local.config_key}" },
+        { name = "SPOKEPROBE_CONFIG", value = local.config_url },
         ] : [
         { name = "SPOKEPROBE_CONFIG", value = "env:SPOKEPROBE_YAML" },
         { name = "SPOKEPROBE_YAML", value = var.config_yaml },

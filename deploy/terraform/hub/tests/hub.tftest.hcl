@@ -200,7 +200,7 @@ run "the_container_is_hardened" {
   assert {
     condition = jsondecode(aws_ecs_task_definition.agent[0].container_definitions)[0].environment == [
       { name = "SPOKEPROBE_LOG_FORMAT", value = "json" },
-      { name = "SPOKEPROBE_CONFIG", value = "s3://spokeprobe-hub-111122223333-eu-west-1/config/config.yaml" },
+      { name = "SPOKEPROBE_CONFIG", value = "s3://spokeprobe-hub-111122223333-eu-west-1/config/config.yaml?region=eu-west-1" },
     ]
     error_message = "The agent would not find its configuration."
   }
@@ -317,7 +317,7 @@ run "configuration_in_s3" {
     error_message = "The bucket may be read without TLS."
   }
   assert {
-    condition     = output.config_url == "s3://spokeprobe-hub-111122223333-eu-west-1/config/config.yaml"
+    condition     = output.config_url == "s3://spokeprobe-hub-111122223333-eu-west-1/config/config.yaml?region=eu-west-1"
     error_message = "config_url: ${output.config_url}"
   }
 }
@@ -463,7 +463,7 @@ run "an_instance_in_place_of_a_task" {
     error_message = "policy: ${aws_iam_role_policy.agent[0].policy}"
   }
   assert {
-    condition     = strcontains(base64decode(aws_launch_template.agent[0].user_data), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855  /run/spokeprobe-new") && strcontains(base64decode(aws_launch_template.agent[0].user_data), "run --config s3://spokeprobe-hub-111122223333-eu-west-1/config/config.yaml ") && !strcontains(base64decode(aws_launch_template.agent[0].user_data), "CONFIG")
+    condition     = strcontains(base64decode(aws_launch_template.agent[0].user_data), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855  /run/spokeprobe-new") && strcontains(base64decode(aws_launch_template.agent[0].user_data), "SPOKEPROBE_CONFIG=s3://spokeprobe-hub-111122223333-eu-west-1/config/config.yaml?region=eu-west-1\n") && !strcontains(base64decode(aws_launch_template.agent[0].user_data), "base64 --decode")
     error_message = "user data: ${base64decode(aws_launch_template.agent[0].user_data)}"
   }
 }
@@ -483,7 +483,7 @@ run "an_instance_with_its_configuration_in_a_file" {
     }
   }
   assert {
-    condition     = strcontains(base64decode(aws_launch_template.agent[0].user_data), base64encode("spokes: []")) && strcontains(base64decode(aws_launch_template.agent[0].user_data), "run --config /etc/spokeprobe/config.yaml ")
+    condition     = strcontains(base64decode(aws_launch_template.agent[0].user_data), base64encode("spokes: []")) && strcontains(base64decode(aws_launch_template.agent[0].user_data), "SPOKEPROBE_CONFIG=/etc/spokeprobe/config.yaml\n")
     error_message = "user data: ${base64decode(aws_launch_template.agent[0].user_data)}"
   }
 }
