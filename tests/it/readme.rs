@@ -50,6 +50,7 @@ fn the_table_of_metrics_is_whole_and_true() {
         "endpoint_certificate_expiry_timestamp_seconds",
         "endpoint_tls_info",
         "endpoint_addresses",
+        "agent_info",
     ]);
     let documented: BTreeSet<&str> = README
         .lines()
