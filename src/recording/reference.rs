@@ -154,6 +154,7 @@ fn unit(family: &Described) -> &'static str {
         || name.ends_with("requests")
         || name.ends_with("pairs")
         || name.ends_with("addresses")
+        || name == "members"
     {
         "a count"
     } else if name.ends_with("_info") || name == "last_outcome" || name == "isolation_open" {
