@@ -3,7 +3,9 @@
 use super::network::Network;
 use crate::credentials::SdkSessions;
 use crate::plan::Settings;
-use crate::seams::{Clock, Link, PreciseWait, Sessions, SystemClock, TokioWait, Transport, Wait};
+use crate::seams::{
+    Clock, Link, PreciseWait, Sessions, SystemClock, TokioWait, Transport, Wait, raise_open_file_limit,
+};
 use std::fmt;
 use std::sync::Arc;
 
@@ -79,6 +81,7 @@ impl Seams {
     /// # Errors
     /// When the trust store cannot be set up.
     pub fn real(settings: &Settings) -> Result<Self, SetupProblem> {
+        raise_open_file_limit();
         let clock = SystemClock::start();
         let wait: Arc<dyn Wait> = Arc::new(TokioWait::new(clock));
         let precise_wait: Arc<dyn Wait> = match PreciseWait::new(clock) {

@@ -12,7 +12,7 @@ use crate::classify::{self, Classified, Lesson, Wording};
 use crate::credentials::{NoSession, Session};
 use crate::domain::moment::Moment;
 use crate::domain::observation::{Observation, RequestIds, Verdict};
-use crate::domain::outcome::Reason;
+use crate::domain::outcome::{Outcome, Reason};
 use crate::domain::request::{Exchange, OutgoingRequest, SendOptions};
 use crate::domain::secret::Secret;
 use crate::domain::target::Target;
@@ -226,7 +226,8 @@ fn observation(
 ) -> Observation {
     Observation {
         due,
-        sent: Some(exchange.sent),
+        // Without a file for a connection nothing was sent.
+        sent: (classified.verdict.reason.outcome() != Outcome::Unsent).then_some(exchange.sent),
         first_byte: exchange.first_byte,
         done: exchange.done,
         done_at: context.received_at,

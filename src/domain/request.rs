@@ -232,6 +232,8 @@ pub enum FailureKind {
     Protocol,
     /// Connected and written, but no whole answer in time.
     ResponseTimeout,
+    /// This process or machine has no file, buffer or memory left for a connection: it says nothing of the far side.
+    Overloaded,
 }
 
 impl FailureKind {
@@ -248,6 +250,7 @@ impl FailureKind {
             Self::Reset => Reason::Reset,
             Self::Protocol => Reason::Protocol,
             Self::ResponseTimeout => Reason::ResponseTimeout,
+            Self::Overloaded => Reason::Overloaded,
         }
     }
 }

@@ -26,11 +26,11 @@ use crate::config::Config;
 use crate::domain::account::AccountId;
 use crate::domain::credentials::RoleInUse;
 use crate::domain::identity::Identity;
-use crate::domain::target::{SpokeInfo, Target};
+use crate::domain::target::{Cadence, SpokeInfo, Target};
 use crate::yaml::Problem;
 use crate::{credentials, diagnosis, endpoint, members, recording, transport, web};
 use ipnet::IpNet;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -122,6 +122,23 @@ pub struct Warning {
     pub path: String,
     /// What is the matter, and what to do.
     pub message: String,
+}
+
+impl Plan {
+    /// How many places are connected to, and how many requests can be in flight at once: a target with an interval has
+    /// one at most, one with a rate, and a load, as many as the ceiling allows.
+    #[must_use]
+    pub fn connections(&self) -> (usize, usize) {
+        let address = |target: &Arc<Target>| {
+            let zone = target.id.zone.as_ref();
+            endpoint::address(&self.settings.endpoint, &target.api, target.addressing, zone).ok()
+        };
+        let names: HashSet<_> = self.targets.iter().filter_map(address).map(|found| found.connect).collect();
+        let all_wait = self.targets.iter().all(|target| matches!(target.cadence, Cadence::Every(_)))
+            && self.loads.is_empty();
+        let in_flight = if all_wait { self.targets.len() } else { usize::MAX };
+        (names.len(), in_flight.min(self.limits.in_flight))
+    }
 }
 
 /// Resolves a configuration into what runs.

@@ -303,3 +303,41 @@ fn isolation_takes_its_part_of_the_ceilings_before_a_run_does() {
         problems[0]
     );
 }
+
+#[test]
+fn many_host_names_and_requests_in_flight_are_warned_about() {
+    let spokes = |count: usize, addressing: &str| {
+        let mut text = format!(
+            "hub: {{region: eu-west-1, endpoint: {{id: vpce-0a1b2c3d, addressing: {addressing}, dns_name: \
+             vpce-0a1b2c3d-x.execute-api.eu-west-1.vpce.amazonaws.com}}}}\nlimits: {{requests_per_second: \
+             10000, in_flight: 10000}}\nspokes:\n"
+        );
+        for n in 0..count {
+            text += &format!(
+                "- {{name: s{n}, account: '{:012}', apis: [{{name: x, id: '{n:010}', stage: s, probes: [{{name: \
+                 p, request: GET /}}]}}]}}\n",
+                111_122_223_333_u64 + u64::try_from(n).unwrap()
+            );
+        }
+        plan(&config(&text)).unwrap()
+    };
+    let said = |plan: &Plan| -> Vec<String> {
+        let about = plan.warnings.iter().filter(|warning| warning.message.contains("host names"));
+        about.map(|warning| format!("{}: {}", warning.path, warning.message)).collect()
+    };
+    let few = spokes(20, "private_dns");
+    assert_eq!(few.connections(), (20, 20));
+    assert_eq!(said(&few), [""; 0]);
+    let many = spokes(4_000, "private_dns");
+    assert_eq!(many.connections(), (4_000, 4_000));
+    let warnings = said(&many);
+    assert_eq!(warnings.len(), 2, "{warnings:#?}");
+    assert!(
+        warnings[0]
+            .contains("limits.in_flight: 4000 host names and up to 4000 requests in flight need a limit of")
+    );
+    assert!(warnings[1].contains("idle connections are kept for 3088 of them"), "{warnings:?}");
+    let shared = spokes(4_000, "endpoint_dns");
+    assert_eq!(shared.connections(), (1, 4_000));
+    assert_eq!(said(&shared).len(), 1, "{:?}", said(&shared));
+}

@@ -7,6 +7,7 @@ use crate::domain::target::Target;
 use crate::plan::steady_rates;
 use crate::plan::targets::control_of;
 use crate::plan::{Plan, Warning, account_quota};
+use crate::transport::OpenFiles;
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
@@ -65,6 +66,7 @@ pub(super) fn warnings(config: &Config, plan: &Plan) -> Vec<Warning> {
             of_target(target, siblings, &mut warn);
         }
     }
+    of_connections(plan, &mut warn);
     let tenth = account_quota(&config.hub.region) / 10.0;
     for (account, rate) in steady_rates(plan) {
         if rate > tenth {
@@ -77,6 +79,30 @@ pub(super) fn warnings(config: &Config, plan: &Plan) -> Vec<Warning> {
         }
     }
     warnings
+}
+
+/// A hard limit of open files that some container hosts have; most grant far more.
+const USUAL_OPEN_FILES: u64 = 4_096;
+
+/// What the agent needs to have open, where that is more than usual.
+fn of_connections(plan: &Plan, warn: &mut impl FnMut(String, String)) {
+    let (names, in_flight) = plan.connections();
+    let limit = OpenFiles::limit_for(names, in_flight);
+    if limit > USUAL_OPEN_FILES {
+        let message = format!(
+            "{names} host names and up to {in_flight} requests in flight need a limit of {limit} open files; see that the \
+             agent may raise its own so far (LimitNOFILE of systemd, ulimits.nofile of containers)"
+        );
+        warn("limits.in_flight".to_owned(), message);
+    }
+    let kept = OpenFiles::names_at_most();
+    if names > kept {
+        let message = format!(
+            "{names} host names: idle connections are kept for {kept} of them, the others connect anew for each \
+             attempt; with endpoint_dns all share one name"
+        );
+        warn("hub.endpoint.addressing".to_owned(), message);
+    }
 }
 
 fn of_target(target: &Target, siblings: &[&Target], warn: &mut impl FnMut(String, String)) {

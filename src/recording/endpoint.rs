@@ -77,7 +77,7 @@ pub struct Shaken {
 /// Why a name has no address, or an address no handshake.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Trouble {
-    /// A reason of outcome `unreachable`.
+    /// A reason of outcome `unreachable`, or `overloaded`.
     pub reason: Reason,
     /// What the network said or the certificate shows, at most 300 characters, scrubbed.
     pub message: String,
@@ -105,6 +105,13 @@ impl PlaceSeen {
     #[must_use]
     pub fn is_up(&self) -> bool {
         self.addresses.iter().any(|seen| seen.shaken.is_ok())
+    }
+
+    /// True when this machine had no file left for a connection or a question: then nothing was seen of the place.
+    #[must_use]
+    pub fn is_own_shortage(&self) -> bool {
+        let of_addresses = self.addresses.iter().filter_map(|seen| seen.shaken.as_ref().err());
+        of_addresses.chain(&self.unresolved).any(|trouble| trouble.reason == Reason::Overloaded)
     }
 
     /// What is the matter with a place that is not up.

@@ -4,11 +4,13 @@
 //! simulator over real sockets, and against the simulator in memory under a paused clock.
 
 mod clock;
+mod open_files;
 mod pacer;
 mod tasks;
 mod thread;
 
 pub use clock::{SystemClock, TokioWait};
+pub use open_files::{can_open_a_file, is_own_shortage, open_file_limit, raise_open_file_limit};
 pub use pacer::{COALESCE, DENSE, PreciseWait};
 pub use tasks::{log_panic, panic_text, spawn, supervised};
 pub use thread::{OwnThread, ThreadFailure, on_own_thread};

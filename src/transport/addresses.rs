@@ -3,7 +3,7 @@
 //! A private name that suddenly resolves to a public address means that the hub's private DNS is broken; a
 //! signed request must not leave the network then. `clients` gives each reqwest client a `CheckedResolver`.
 
-use crate::seams::spawn;
+use crate::seams::{can_open_a_file, is_own_shortage, spawn};
 use futures_util::future::BoxFuture;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
@@ -91,16 +91,31 @@ impl PrivateRanges {
 pub(super) enum Refusal {
     /// The name did not resolve.
     NotResolved(String),
+    /// The name could not be asked for: this process or machine has no file left.
+    NoFiles,
     /// Only addresses outside of the private ranges.
     Public(String),
     /// Plain http asked for, and the address is not a loopback address.
     PlainBeyondLoopback,
 }
 
+impl Refusal {
+    /// What a question without an answer means. A resolver without a file says that it should be asked again, so
+    /// whether there are files is looked at.
+    pub(super) fn of_lookup(error: &io::Error) -> Self {
+        if is_own_shortage(error) || !can_open_a_file() {
+            Self::NoFiles
+        } else {
+            Self::NotResolved(error.to_string())
+        }
+    }
+}
+
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotResolved(why) => write!(f, "the name does not resolve: {why}"),
+            Self::NoFiles => f.write_str("too many open files to ask for the name"),
             Self::Public(found) => write!(f, "only public addresses: {found}; nothing was sent"),
             Self::PlainBeyondLoopback => {
                 f.write_str("plain http goes to loopback addresses only; nothing was sent")
@@ -154,7 +169,7 @@ impl Resolve for CheckedResolver {
         Box::pin(async move {
             let found = match literal(&host) {
                 Some(address) => vec![address],
-                None => lookup.lookup(host).await.map_err(|error| Refusal::NotResolved(error.to_string()))?,
+                None => lookup.lookup(host).await.map_err(|error| Refusal::of_lookup(&error))?,
             };
             let permitted = permitted(&found, &ranges, loopback_only)?;
             // Port 0 stands for "the port of the URL".

@@ -2,10 +2,12 @@
 //!
 //! A reqwest client takes TLS name and `Host` from the URL and the address from its resolver. So all targets
 //! whose TLS name is also what is resolved share one client; a target that connects elsewhere (`url`, a zone,
-//! the endpoint's own name) needs a client whose resolver knows only that place. Each comes in two flavours:
-//! pooled, and fresh, which keeps no connection and no TLS session.
+//! the endpoint's own name) needs a client whose resolver knows only that place. Each comes in four flavours: three
+//! that keep many, one or no connection of a name (`open_files` says which a name may), and fresh, which keeps no TLS
+//! session either.
 
 use super::addresses::{CheckedResolver, Lookup, PrivateRanges, literal, permitted};
+use super::open_files::{Keeps, MANY};
 use super::phase::Watched;
 use super::{SetupError, failure};
 use crate::domain::request::{ConnectTarget, FailureKind, TransportFailure};
@@ -21,8 +23,6 @@ pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Under the 50 s that the design allows, and above the default interval of 30 s, so that interval probes
 /// find their connection again.
 pub(super) const POOL_IDLE: Duration = Duration::from_secs(45);
-/// Idle connections kept for one name; more than that were a burst.
-const POOL_IDLE_PER_NAME: usize = 64;
 /// The most headers of an answer; hyper bounds their bytes itself, at some 400 KiB.
 const MAX_HEADERS: usize = 128;
 /// The most places beside DNS that clients are kept for.
@@ -31,11 +31,24 @@ pub(super) const MAX_PLACES: usize = 256;
 /// Where the request has none of its own: credential endpoints. An attempt names its target.
 pub(super) const USER_AGENT: &str = concat!("spokeprobe/", env!("CARGO_PKG_VERSION"));
 
-/// A pair of clients for one way to connect.
+/// The clients for one way to connect.
 #[derive(Clone)]
 pub(super) struct Route {
-    pub(super) pooled: Client,
+    many: Client,
+    one: Client,
+    nothing: Client,
     pub(super) fresh: Client,
+}
+
+impl Route {
+    /// The client that keeps this much.
+    pub(super) const fn keeping(&self, keeps: Keeps) -> &Client {
+        match keeps {
+            Keeps::Many => &self.many,
+            Keeps::One => &self.one,
+            Keeps::Nothing => &self.nothing,
+        }
+    }
 }
 
 /// All clients.
@@ -162,19 +175,20 @@ fn route(
         pinned,
         loopback_only,
     });
-    let pooled = builder(pooled_tls)
-        .dns_resolver(Arc::clone(&resolver))
-        .connector_layer(Watched)
-        .connect_timeout(CONNECT_TIMEOUT)
-        .pool_max_idle_per_host(POOL_IDLE_PER_NAME)
-        .build()?;
-    let fresh = builder(fresh_tls)
-        .dns_resolver(resolver)
-        .connector_layer(Watched)
-        .connect_timeout(CONNECT_TIMEOUT)
-        .pool_max_idle_per_host(0)
-        .build()?;
-    Ok(Route { pooled, fresh })
+    let keeping = |tls, connections| {
+        builder(tls)
+            .dns_resolver(Arc::clone(&resolver))
+            .connector_layer(Watched)
+            .connect_timeout(CONNECT_TIMEOUT)
+            .pool_max_idle_per_host(connections)
+            .build()
+    };
+    Ok(Route {
+        many: keeping(pooled_tls, MANY)?,
+        one: keeping(pooled_tls, 1)?,
+        nothing: keeping(pooled_tls, 0)?,
+        fresh: keeping(fresh_tls, 0)?,
+    })
 }
 
 /// What every client has in common. reqwest reads proxy variables, follows redirects and retries on its own

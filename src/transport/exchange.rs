@@ -1,9 +1,8 @@
 //! One request from the moment it is handed over to the last byte of its answer.
 
-use super::BODY_LIMIT_BYTES;
-use super::clients::Clients;
 use super::failure::{self, Stage};
 use super::phase::Phase;
+use super::{BODY_LIMIT_BYTES, HttpTransport};
 use crate::domain::request::{
     ConnectTarget, Exchange, FailureKind, OutgoingRequest, Response, SendOptions, TransportFailure,
 };
@@ -19,12 +18,12 @@ use std::sync::Arc;
 /// `sent` of the exchange is the moment of the first try, so that a quick retry costs what it costs; `timeout`
 /// holds for both tries together.
 pub(super) async fn send(
-    clients: &Clients,
-    clock: &dyn Clock,
+    transport: &HttpTransport,
     request: OutgoingRequest,
     to: Arc<ConnectTarget>,
     options: SendOptions,
 ) -> Exchange {
+    let HttpTransport { clients, clock, names, in_flight, .. } = transport;
     let sent = clock.now();
     let ended = |retries, first_byte, peer, result| Exchange {
         sent,
@@ -38,13 +37,16 @@ pub(super) async fn send(
         Ok(found) => found,
         Err(failure) => return ended(0, None, None, Err(failure)),
     };
-    let mut client = if options.fresh_connection { &route.fresh } else { &route.pooled };
+    // A place on the way, so that files are left for whoever asks how the agent is.
+    let Ok(_place) = in_flight.try_acquire() else { return ended(0, None, None, Err(failure::no_files())) };
+    let mut client =
+        if options.fresh_connection { &route.fresh } else { route.keeping(names.keeps(&to, sent)) };
     let may_retry = request.method == Method::GET || request.method == Method::HEAD;
     let mut retries = 0;
     loop {
         let phase = Arc::new(Phase::default());
         let left = options.timeout.saturating_sub(clock.now().since(sent));
-        let one_try = Arc::clone(&phase).watch(try_once(client, clock, &request, url.clone(), &phase));
+        let one_try = Arc::clone(&phase).watch(try_once(client, &**clock, &request, url.clone(), &phase));
         let (peer, result) = match tokio::time::timeout(left, one_try).await {
             Ok(Ok((peer, response))) => (peer, Ok(response)),
             Ok(Err(failure)) => (None, Err(failure)),

@@ -2,6 +2,7 @@
 
 use super::addresses::Refusal;
 use crate::domain::request::{FailureKind, TransportFailure};
+use crate::seams::is_own_shortage;
 use std::error::Error;
 use std::io;
 
@@ -20,6 +21,13 @@ pub(super) enum Stage {
 /// A failure with a text of our own.
 pub(super) fn failure(kind: FailureKind, detail: impl AsRef<str>) -> TransportFailure {
     TransportFailure { kind, detail: bounded(detail.as_ref()) }
+}
+
+/// No file is left for another connection.
+pub(super) fn no_files() -> TransportFailure {
+    let detail = "as many requests are on their way as the limit of open files allows; raise it (LimitNOFILE, \
+                  ulimits.nofile), or lower limits.in_flight";
+    failure(FailureKind::Overloaded, detail)
 }
 
 /// What an error of a request means.
@@ -52,6 +60,7 @@ pub(super) fn of_handshake(error: &io::Error) -> TransportFailure {
 /// What an error of a bare TCP connect means.
 pub(super) fn of_tcp(error: &io::Error) -> TransportFailure {
     let kind = match error.kind() {
+        _ if is_own_shortage(error) => FailureKind::Overloaded,
         io::ErrorKind::TimedOut => FailureKind::ConnectTimeout,
         _ => FailureKind::ConnectRefused,
     };
@@ -62,6 +71,7 @@ pub(super) fn of_tcp(error: &io::Error) -> TransportFailure {
 pub(super) const fn of_refusal(refusal: &Refusal) -> FailureKind {
     match refusal {
         Refusal::NotResolved(_) => FailureKind::Dns,
+        Refusal::NoFiles => FailureKind::Overloaded,
         Refusal::Public(_) | Refusal::PlainBeyondLoopback => FailureKind::DnsPublicAddress,
     }
 }
@@ -74,6 +84,9 @@ fn at_head(error: &reqwest::Error) -> FailureKind {
         return kind;
     }
     if error.is_connect() {
+        if chain(error).filter_map(|error| error.downcast_ref::<io::Error>()).any(is_own_shortage) {
+            return FailureKind::Overloaded;
+        }
         let io_kind = innermost_io(error);
         return match io_kind {
             _ if error.is_timeout() => FailureKind::ConnectTimeout,
@@ -188,5 +201,7 @@ mod tests {
         assert_eq!(of_handshake(&io::ErrorKind::UnexpectedEof.into()).kind, FailureKind::Tls);
         assert_eq!(of_tcp(&io::ErrorKind::ConnectionRefused.into()).kind, FailureKind::ConnectRefused);
         assert_eq!(of_tcp(&io::ErrorKind::TimedOut.into()).kind, FailureKind::ConnectTimeout);
+        // EMFILE.
+        assert_eq!(of_tcp(&io::Error::from_raw_os_error(24)).kind, FailureKind::Overloaded);
     }
 }

@@ -1,6 +1,6 @@
 //! The parts of reaching one address, one by one and without a request: what the watch over the endpoint uses.
 
-use super::addresses::permitted;
+use super::addresses::{Refusal, permitted};
 use super::{HttpTransport, chain, failure, services};
 use crate::domain::request::{FailureKind, TransportFailure};
 use crate::seams::{Handshake, Link, ServicePlace};
@@ -18,7 +18,10 @@ impl Link for HttpTransport {
     fn resolve(&self, host: String) -> BoxFuture<'_, Result<Vec<IpAddr>, TransportFailure>> {
         Box::pin(async move {
             let found = self.lookup.lookup(host).await;
-            let found = found.map_err(|error| failure::failure(FailureKind::Dns, error.to_string()))?;
+            let found = found.map_err(|error| match Refusal::of_lookup(&error) {
+                Refusal::NoFiles => failure::failure(FailureKind::Overloaded, error.to_string()),
+                _ => failure::failure(FailureKind::Dns, error.to_string()),
+            })?;
             if found.is_empty() {
                 return Err(failure::failure(FailureKind::Dns, "the answer holds no address"));
             }

@@ -9,6 +9,7 @@
 //! fetch     one plain bounded request                        link       resolve and handshake without a request
 //! trust     the one TLS configuration that all share         phase      what is known of a connection meanwhile
 //! chain     the certificates an address presents, unchecked  services   where a service is, by SRV records
+//! open_files  how many connections there may be
 //! unverified  the health check of an agent that speaks TLS: an address, a path, nothing else
 //! direct    the transport of load: hyper's connections without reqwest, to the same rules
 //! ```
@@ -21,6 +22,7 @@ mod exchange;
 mod failure;
 mod fetch;
 mod link;
+mod open_files;
 mod phase;
 mod services;
 #[cfg(test)]
@@ -30,18 +32,21 @@ mod unverified;
 
 pub use addresses::{Lookup, SystemLookup};
 pub use direct::DirectTransport;
+pub use open_files::OpenFiles;
 pub use unverified::ask_unverified;
 
 use crate::domain::request::{ConnectTarget, Exchange, OutgoingRequest, SendOptions};
-use crate::seams::{Clock, FetchFailure, FetchRequest, FetchResponse, Transport};
+use crate::seams::{Clock, FetchFailure, FetchRequest, FetchResponse, Transport, open_file_limit};
 use addresses::PrivateRanges;
 use clients::Clients;
 use futures_util::future::BoxFuture;
 use ipnet::IpNet;
+use open_files::Names;
 use rustls::client::Resumption;
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
+use tokio::sync::Semaphore;
 
 /// What sending needs to know.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -89,6 +94,10 @@ pub struct HttpTransport {
     ranges: Arc<PrivateRanges>,
     lookup: Arc<dyn Lookup>,
     clock: Arc<dyn Clock>,
+    names: Names,
+    /// Requests on their way, those of load included.
+    in_flight: Arc<Semaphore>,
+    shares: OpenFiles,
 }
 
 impl HttpTransport {
@@ -109,13 +118,33 @@ impl HttpTransport {
         clock: Arc<dyn Clock>,
         lookup: Arc<dyn Lookup>,
     ) -> Result<Self, SetupError> {
+        Self::within(OpenFiles::within(open_file_limit()), settings, clock, lookup)
+    }
+
+    /// The same with a share of open files of its own.
+    pub(crate) fn within(
+        shares: OpenFiles,
+        settings: &Settings,
+        clock: Arc<dyn Clock>,
+        lookup: Arc<dyn Lookup>,
+    ) -> Result<Self, SetupError> {
         let mut tls = trust::client_config(settings.extra_roots_pem.as_deref())?;
         let ranges = Arc::new(PrivateRanges::new(settings.private_ranges.clone()));
         let clients = Clients::new(&tls, Arc::clone(&ranges), Arc::clone(&lookup))?;
         let fetcher = fetch::client(&tls)?;
         // A watched handshake is always a whole one: a resumed one would look fast and show an old certificate.
         tls.resumption = Resumption::disabled();
-        Ok(Self { clients, fetcher, full_handshake: Arc::new(tls), ranges, lookup, clock })
+        Ok(Self {
+            clients,
+            fetcher,
+            full_handshake: Arc::new(tls),
+            ranges,
+            lookup,
+            clock,
+            names: Names::new(shares),
+            in_flight: Arc::new(Semaphore::new(shares.in_flight.min(Semaphore::MAX_PERMITS))),
+            shares,
+        })
     }
 }
 
@@ -132,7 +161,7 @@ impl Transport for HttpTransport {
         to: Arc<ConnectTarget>,
         options: SendOptions,
     ) -> BoxFuture<'_, Exchange> {
-        Box::pin(exchange::send(&self.clients, &*self.clock, request, to, options))
+        Box::pin(exchange::send(self, request, to, options))
     }
 
     fn fetch(&self, request: FetchRequest) -> BoxFuture<'_, Result<FetchResponse, FetchFailure>> {

@@ -22,6 +22,7 @@ mod load_keeper;
 mod load_run;
 mod load_stage;
 mod loads;
+mod open_files;
 mod overload;
 mod pause;
 mod plan_series;

@@ -23,7 +23,7 @@ pub use places::places;
 
 use crate::domain::moment::Moment;
 use crate::domain::spread;
-use crate::recording::{EndpointRecorder, Recorder, WatchedPlace};
+use crate::recording::{EndpointRecorder, PlaceSeen, Recorder, WatchedPlace};
 use crate::seams::{Clock, Link, Wait};
 use changes::Memory;
 use futures_util::stream::FuturesUnordered;
@@ -132,7 +132,10 @@ impl Watch {
             // is not shown.
             let seen = AssertUnwindSafe(look::look(self, watched)).catch_unwind().await;
             let mut seen = seen.ok();
-            if let Some(seen) = &mut seen {
+            if seen.as_ref().is_some_and(PlaceSeen::is_own_shortage) {
+                tracing::warn!(place = %changes::Shown(watched), "this machine had no file left to look at the endpoint");
+                seen = None;
+            } else if let Some(seen) = &mut seen {
                 locked(memory).learn(watched, seen, self.endpoint_is_up(), &self.watched_alone());
             } else {
                 tracing::error!(place = %changes::Shown(watched), "the look at the endpoint ended in a defect");

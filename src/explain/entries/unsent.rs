@@ -153,6 +153,7 @@ pub(super) const OVERLOADED: Entry = Entry {
         "limits.in_flight is too low for the number of targets and their latencies.",
         "limits.requests_per_second or its value per account is below what the timetable asks for.",
         "The machine has too little CPU.",
+        "The process may not open more files: each request on its way holds one (LimitNOFILE, ulimits.nofile).",
     ],
     owners: &[Owner::Agent],
     steps: &[

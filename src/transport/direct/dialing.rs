@@ -3,7 +3,7 @@
 //! Nothing is connected to that `addresses` does not permit. A pooled connection may resume a TLS session and goes by
 //! a DNS answer of a few seconds; a fresh one does neither.
 
-use super::super::addresses::{Lookup, PrivateRanges, permitted};
+use super::super::addresses::{Lookup, PrivateRanges, Refusal, permitted};
 use super::super::clients::CONNECT_TIMEOUT;
 use super::super::failure;
 use super::connection::{Connection, Stream};
@@ -83,13 +83,18 @@ impl Dialer {
     async fn ask(&self, place: &Place) -> Result<Vec<IpAddr>, TransportFailure> {
         let found = match place.literal() {
             Some(address) => vec![address],
-            None => self.lookup.lookup(place.name().to_owned()).await.map_err(|error| {
-                failure::failure(FailureKind::Dns, format!("the name does not resolve: {error}"))
-            })?,
+            None => self
+                .lookup
+                .lookup(place.name().to_owned())
+                .await
+                .map_err(|error| refused(&Refusal::of_lookup(&error)))?,
         };
-        permitted(&found, &self.ranges, place.server_name().is_none())
-            .map_err(|refusal| failure::failure(failure::of_refusal(&refusal), refusal.to_string()))
+        permitted(&found, &self.ranges, place.server_name().is_none()).map_err(|refusal| refused(&refusal))
     }
+}
+
+fn refused(refusal: &Refusal) -> TransportFailure {
+    failure::failure(failure::of_refusal(refusal), refusal.to_string())
 }
 
 /// The first address that takes a connection, beginning with another one each time, so that connections spread over
@@ -104,7 +109,13 @@ async fn connect(place: &Place, addresses: &[IpAddr]) -> Result<(TcpStream, Sock
         let peer = SocketAddr::new(address, place.port());
         match tokio::time::timeout(share, TcpStream::connect(peer)).await {
             Ok(Ok(stream)) => return Ok((stream, peer)),
-            Ok(Err(error)) => failed = failure::of_tcp(&error),
+            Ok(Err(error)) => {
+                failed = failure::of_tcp(&error);
+                if failed.kind == FailureKind::Overloaded {
+                    // It says nothing of the address, and the next one would say the same.
+                    return Err(failed);
+                }
+            }
             Err(_) => failed = failure::failure(FailureKind::ConnectTimeout, "no connection in time"),
         }
         place.avoid(address);

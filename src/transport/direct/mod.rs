@@ -39,6 +39,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
+use tokio::sync::Semaphore;
 
 /// The network of the machine, over connections of our own.
 pub struct DirectTransport {
@@ -46,6 +47,7 @@ pub struct DirectTransport {
     dialer: Dialer,
     pool: Arc<Pool>,
     clock: Arc<dyn Clock>,
+    in_flight: Arc<Semaphore>,
 }
 
 impl HttpTransport {
@@ -58,8 +60,9 @@ impl HttpTransport {
         DirectTransport {
             fetcher: self.fetcher.clone(),
             dialer: Dialer::new(pooled_tls, fresh_tls, lookup, Arc::clone(&ranges), Arc::clone(&self.clock)),
-            pool: Arc::new(Pool::new(ranges, Arc::clone(&self.clock))),
+            pool: Arc::new(Pool::new(ranges, Arc::clone(&self.clock), self.shares.idle_of_load)),
             clock: Arc::clone(&self.clock),
+            in_flight: Arc::clone(&self.in_flight),
         }
     }
 }
@@ -119,6 +122,9 @@ impl DirectTransport {
             Err(failure) => return ended(0, Progress::default(), Err(failure)),
         };
         let mut progress = Progress::default();
+        let Ok(_place) = self.in_flight.try_acquire() else {
+            return ended(0, progress, Err(failure::no_files()));
+        };
         let kept = if options.fresh_connection { None } else { self.pool.take(&place, sent) };
         let Some(kept) = kept else {
             let one_try = self.dial_and_send(request, &place, options.fresh_connection, true, &mut progress);

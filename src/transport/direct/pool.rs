@@ -18,9 +18,6 @@ use std::time::Duration;
 /// Idle connections kept for one place: what a load that may have some hundred requests on their way gives back in a
 /// moment, without a handshake for each of the next moment.
 pub(super) const IDLE_PER_PLACE: usize = 256;
-/// Idle connections kept for all places together: each holds buffers and a file descriptor, of which a process often
-/// may have 1,024, and the requests on their way need theirs.
-pub(super) const IDLE_AT_ALL: usize = 512;
 /// How often those that are too old, or that the far side closed, are looked for.
 const SWEEP_EVERY: Duration = Duration::from_secs(5);
 
@@ -28,6 +25,9 @@ const SWEEP_EVERY: Duration = Duration::from_secs(5);
 pub(super) struct Pool {
     places: Mutex<Places>,
     idle: Arc<AtomicUsize>,
+    /// Idle connections kept for all places together: each holds buffers and a file, and the requests on their way need
+    /// theirs.
+    at_all: usize,
     sweeping: AtomicBool,
     ranges: Arc<PrivateRanges>,
     clock: Arc<dyn Clock>,
@@ -41,10 +41,11 @@ struct Places {
 }
 
 impl Pool {
-    pub(super) fn new(ranges: Arc<PrivateRanges>, clock: Arc<dyn Clock>) -> Self {
+    pub(super) fn new(ranges: Arc<PrivateRanges>, clock: Arc<dyn Clock>, at_all: usize) -> Self {
         Self {
             places: Mutex::default(),
             idle: Arc::default(),
+            at_all,
             sweeping: AtomicBool::new(false),
             ranges,
             clock,
@@ -103,7 +104,7 @@ impl Pool {
         if !connection.is_open() {
             return;
         }
-        let Some(counted) = Counted::within(&self.idle, IDLE_AT_ALL) else { return };
+        let Some(counted) = Counted::within(&self.idle, self.at_all) else { return };
         let returned = Idle { connection, since: self.clock.now(), _counted: counted };
         let surplus = {
             let mut idle = place.idle();

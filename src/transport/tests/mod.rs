@@ -3,6 +3,7 @@
 //! What is asked of sending is asked of both transports alike: `both` makes the two that share nothing but settings.
 
 mod answers;
+mod open_files;
 mod tls;
 
 use super::{HttpTransport, Lookup, Settings};
