@@ -16,6 +16,7 @@ mod documents;
 mod endpoint_watch;
 mod fairness;
 mod faults;
+mod fuzz_targets;
 mod hostile;
 mod isolation;
 mod load_keeper;
