@@ -10,6 +10,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use spokeprobe::classify::{self, Context, MESSAGE_CHARS_MAX};
 use spokeprobe::config::{self, Document, Documents};
 use spokeprobe::credentials::{self, SdkSessions};
+use spokeprobe::domain::hidden::Hidden;
 use spokeprobe::domain::moment::Moment;
 use spokeprobe::domain::outcome::Reason;
 use spokeprobe::domain::request::{
@@ -107,6 +108,7 @@ fn answer(data: &[u8]) -> (u16, HeaderMap, Bytes) {
 
 /// An answer before every target of the example, from a caller of the same account, of another, of one not known.
 pub(crate) fn classifier(data: &[u8]) {
+    static NOTHING_HIDDEN: Hidden = Hidden::none();
     static PLAN: LazyLock<Plan> = LazyLock::new(|| {
         let documents = Documents::of_main(Document::parse("config.yaml", EXAMPLE).expect("the example"));
         plan::plan(&config::read(&documents, &|_| None).expect("the example")).expect("the example")
@@ -130,6 +132,7 @@ pub(crate) fn classifier(data: &[u8]) {
                 positive_control_ok: data.len().is_multiple_of(2),
                 received_at: SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_000_000),
                 lesson: None,
+                hidden: &NOTHING_HIDDEN,
             };
             let found = classify::classify(&exchange, &context);
             let verdict = &found.verdict;

@@ -22,6 +22,7 @@ fn environment(name: &str) -> Option<String> {
 fn documents(main: &str) -> Documents {
     let mut documents = Documents::of_main(Document::parse("main.yaml", main).unwrap());
     documents.files.insert("ca.pem".into(), Ok("-----BEGIN CERTIFICATE-----".into()));
+    documents.files.insert("web.yaml".into(), Ok("http_server_config: {http2: true}".into()));
     documents.files.insert("narrow.json".into(), Ok("{\"Statement\": [ ]}".into()));
     documents
 }
@@ -52,6 +53,8 @@ fn with_probes(probes: &str) -> String {
 #[test]
 fn every_key_arrives_in_its_type() {
     let config = read(&documents(FULL), &environment).unwrap();
+    assert_eq!(config.web.config_file.as_deref(), Some(std::path::Path::new("web.yaml")));
+    assert_eq!(config.web.notes.len(), 1);
     assert_eq!(config.hub.endpoint.url.as_ref().map(|url| (url.tls, url.port)), Some((false, 8080)));
     assert_eq!(config.hub.sts_endpoint_url.as_deref(), Some("http://127.0.0.1:5000"));
     assert_eq!(config.hub.endpoint.zones.values().map(|z| z.port).collect::<Vec<_>>(), [8443, 443]);
