@@ -199,7 +199,8 @@ impl Course {
     }
 }
 
-/// The place of a target within its interval, from its labels.
+/// The place of a target within its interval: from its labels, and behind that of the replicas before it.
 fn phase(target: &Target, interval: Duration) -> Duration {
-    spread::phase(&target.id.to_string(), interval)
+    let phase = spread::phase(&target.id.to_string(), interval) + target.replica.offset(interval);
+    if phase < interval { phase } else { phase - interval }
 }

@@ -43,7 +43,9 @@ pub(super) fn are_equal(old: &Plan, new: &Plan) -> bool {
         && old.spokes == new.spokes
         && old.isolation == new.isolation
         && old.loads == new.loads
+        && old.begins_loads == new.begins_loads
         && old.load_rules == new.load_rules
+        && old.elsewhere == new.elsewhere
         && old.limits == new.limits
         && old.includes == new.includes
         && one.endpoint == other.endpoint
@@ -118,7 +120,7 @@ fn change(
     if same_place && same(old, target) {
         return Ok(None);
     }
-    let other_turns = old.cadence != target.cadence;
+    let other_turns = (old.cadence, old.replica) != (target.cadence, target.replica);
     let other_start = old.signer != target.signer || old.positive_control != target.positive_control;
     Ok(Some(Changed {
         addressed,
