@@ -18,7 +18,7 @@ use std::time::Duration;
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Example (container image):
-  HEALTHCHECK CMD [\"/spokeprobe\", \"healthcheck\"]")]
+  HEALTHCHECK CMD [\"spokeprobe\", \"healthcheck\"]")]
 pub(super) struct HealthcheckArgs {
     /// The address the agent listens on (web.listen); 0.0.0.0 and `[::]` are asked through loopback
     #[arg(
