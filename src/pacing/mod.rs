@@ -1,8 +1,8 @@
 //! The one driver of the timetable: takes what is due, finds permits, makes the attempts.
 //!
 //! There is one task here, however many targets there are; a task per attempt lives only as long as the
-//! attempt. An interval's arrival may wait in a fair queue for its permits, an arrival of a rate never
-//! waits. Nothing that one spoke does can hold up another: each account has its own permits, and rates
+//! attempt. An interval's arrival may wait for its permit, and who was served longest ago is next; an arrival of a
+//! rate never waits. Nothing that one spoke does can hold up another: each account has its own permits, and rates
 //! together can take only part of the agent's.
 //!
 //! `target` is a target and the form it has now, `beginning` the timetable and who waits to enter it, `attempting` what

@@ -1,102 +1,146 @@
-//! Permits to be in flight: per account and for the whole agent. Pure bookkeeping over fair pools.
+//! Permits to be in flight: per account and for the whole agent. What is free goes to who was served longest ago.
+//!
+//! A queue in the order of asking is not fair among those who give up: the arrival that timed out would begin again at
+//! its end, and as the due times of a target are the same in each interval, so would be who is never served.
 
-mod pool;
+mod books;
 
 use crate::domain::account::AccountId;
-use pool::{Place, Pool};
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use books::{Books, Called, Rank};
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
 
 /// All permits of the agent.
-pub struct Permits {
-    agent: Arc<Pool>,
-    /// Rates together get at most half of the agent's permits, so that hanging rates leave room for health.
-    rates: Arc<Pool>,
-    accounts: Mutex<HashMap<AccountId, Arc<Pool>>>,
-    per_account: AtomicUsize,
-}
+pub struct Permits(Shared);
+
+/// Locked for moments only, and never while somebody is woken.
+#[derive(Clone)]
+struct Shared(Arc<Mutex<Books>>);
 
 /// The permits that one target draws from.
 pub(super) struct TargetPermits {
-    agent: Arc<Pool>,
-    rates: Arc<Pool>,
-    account: Arc<Pool>,
+    shared: Shared,
+    account: Arc<AccountId>,
 }
 
 /// Held while an attempt is in flight.
 pub(super) struct Permit {
-    _account: Place,
-    _agent: Place,
-    _rate: Option<Place>,
+    shared: Shared,
+    account: Arc<AccountId>,
+    of_rate: bool,
+    turn: u64,
+}
+
+/// Waits for a permit. It may be dropped at any time, and keeps nothing then.
+struct Turn<'a> {
+    permits: &'a TargetPermits,
+    rank: Option<Rank>,
+}
+
+impl Shared {
+    fn books(&self) -> MutexGuard<'_, Books> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Permits {
     /// `in_flight` attempts at once in all, `per_account` to one account; both at least one.
     #[must_use]
     pub fn new(in_flight: usize, per_account: usize) -> Self {
-        Self {
-            agent: Pool::new(in_flight),
-            rates: Pool::new(in_flight / 2),
-            accounts: Mutex::default(),
-            per_account: AtomicUsize::new(per_account),
-        }
+        Self(Shared(Arc::new(Mutex::new(Books::new(in_flight, per_account)))))
     }
 
     /// Other numbers from now on. What is held stays held: fewer permits take effect as they come back.
     pub fn set(&self, in_flight: usize, per_account: usize) {
-        self.agent.resize(in_flight);
-        self.rates.resize(in_flight / 2);
-        let mut accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
-        self.per_account.store(per_account, Ordering::Release);
-        // Nobody draws from an account that has no target any more.
-        accounts.retain(|_, account| Arc::strong_count(account) > 1);
-        accounts.values().for_each(|account| account.resize(per_account));
+        let called = self.0.books().resize(in_flight, per_account);
+        called.wake();
     }
 
     pub(super) fn of(&self, account: &AccountId) -> TargetPermits {
-        let mut accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
-        let account = accounts
-            .entry(account.clone())
-            .or_insert_with(|| Pool::new(self.per_account.load(Ordering::Acquire)));
-        TargetPermits {
-            agent: Arc::clone(&self.agent),
-            rates: Arc::clone(&self.rates),
-            account: Arc::clone(account),
-        }
+        let account = self.0.books().enter(account);
+        TargetPermits { shared: self.0.clone(), account }
     }
 }
 
 impl TargetPermits {
     /// Permits to the account in all.
     pub(super) fn per_account(&self) -> usize {
-        self.account.size()
+        self.shared.books().per_account()
     }
 
-    /// Waits for a permit in the order of asking. The account's comes first: who waits for its own account
-    /// must not hold what belongs to all.
-    pub(super) async fn in_turn(&self) -> Permit {
-        let account = self.account.in_turn().await;
-        let agent = self.agent.in_turn().await;
-        Permit { _account: account, _agent: agent, _rate: None }
+    /// Waits for a permit; `last` is the [`Permit::turn`] of the one that the target had last, 0 before its first.
+    pub(super) async fn in_turn(&self, last: u64) -> Permit {
+        let (rank, called) = self.shared.books().ask(&self.account, last);
+        // Made before anybody is woken: from here on what was asked for is given back whatever happens.
+        let turn = Turn { permits: self, rank: Some(rank) };
+        called.wake();
+        turn.await
     }
 
     /// A permit for what may as well not happen: only while more than half of the account's and of the agent's
     /// permits stay free, so that no attempt ever waits for it.
     pub(super) fn spare(&self) -> Option<Permit> {
-        if !self.agent.is_mostly_free() || !self.account.is_mostly_free() {
-            return None;
-        }
-        Some(Permit { _rate: None, _account: self.account.now()?, _agent: self.agent.now()? })
+        let taken = self.shared.books().take_spare(&self.account);
+        taken.then(|| self.permit(false, 0))
     }
 
-    /// A permit for an arrival of a rate, if all three are free now.
+    /// A permit for an arrival of a rate, if one is free now.
     pub(super) fn try_now(&self) -> Option<Permit> {
-        Some(Permit {
-            _rate: Some(self.rates.now()?),
-            _account: self.account.now()?,
-            _agent: self.agent.now()?,
-        })
+        let taken = self.shared.books().take(&self.account, true);
+        taken.then(|| self.permit(true, 0))
+    }
+
+    fn permit(&self, of_rate: bool, turn: u64) -> Permit {
+        Permit { shared: self.shared.clone(), account: Arc::clone(&self.account), of_rate, turn }
+    }
+}
+
+impl Drop for TargetPermits {
+    fn drop(&mut self) {
+        self.shared.books().exit(&self.account);
+    }
+}
+
+impl Permit {
+    /// The number of the turn in which it was given: the higher, the later.
+    pub(super) const fn turn(&self) -> u64 {
+        self.turn
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        let called = self.shared.books().give_back(&self.account, self.of_rate);
+        called.wake();
+    }
+}
+
+impl Future for Turn<'_> {
+    type Output = Permit;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Permit> {
+        // A future that has ended is not polled again.
+        let Some(rank) = self.rank else { return Poll::Pending };
+        let permits = self.permits;
+        let turn = permits.shared.books().turn(&permits.account, rank, cx.waker());
+        match turn {
+            Some(turn) => {
+                self.rank = None;
+                Poll::Ready(permits.permit(false, turn))
+            }
+            None => Poll::Pending,
+        }
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        if let Some(rank) = self.rank {
+            let called: Called = self.permits.shared.books().give_up(&self.permits.account, rank);
+            called.wake();
+        }
     }
 }
 

@@ -13,7 +13,7 @@ use crate::recording::TargetRecorder;
 use arc_swap::ArcSwap;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 /// A target that is paced, for as long as it is configured.
 pub struct PacedTarget {
@@ -21,6 +21,8 @@ pub struct PacedTarget {
     form: ArcSwap<Form>,
     /// Attempts of this target that have a permit or wait for one.
     running: AtomicUsize,
+    /// The turn of the last permit that was waited for: what decides whose turn is next.
+    served: AtomicU64,
     gone: AtomicBool,
 }
 
@@ -45,6 +47,7 @@ impl PacedTarget {
             id: form.target().id.clone(),
             form: ArcSwap::from_pointee(form),
             running: AtomicUsize::new(0),
+            served: AtomicU64::new(0),
             gone: AtomicBool::new(false),
         })
     }
@@ -95,10 +98,11 @@ impl PacedTarget {
     pub(super) async fn in_turn(&self) -> (Arc<Form>, Permit) {
         loop {
             let form = self.form();
-            let permit = form.permits.in_turn().await;
+            let permit = form.permits.in_turn(self.served.load(Ordering::Acquire)).await;
             let now = self.form();
             // Another account has permits of its own.
             if now.target().account == form.target().account {
+                self.served.store(permit.turn(), Ordering::Release);
                 return (now, permit);
             }
         }
