@@ -47,7 +47,7 @@ impl std::str::FromStr for Identity {
 }
 
 /// The identity resolved to what signs.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Signer {
     /// Nothing signs.
     Anonymous,
