@@ -40,8 +40,7 @@ impl App {
         let web_shutdown = CancellationToken::new();
         let readiness = web::Readiness::new();
         let state = state(&agent, readiness.clone(), reload);
-        let server =
-            listener.map(|listener| seams::spawn("web", web::serve(listener, state, web_shutdown.clone())));
+        let server = listener.map(|listener| serve(&agent, listener, state, web_shutdown.clone()));
         let asked = {
             let mut all_asked = agent.store.all_asked();
             seams::spawn("readiness", async move {
@@ -101,6 +100,19 @@ fn state(agent: &Arc<Agent>, readiness: web::Readiness, reload: Option<web::Relo
         explain: explanation,
         reload,
     }
+}
+
+fn serve(
+    agent: &Arc<Agent>,
+    listener: web::Listener,
+    state: web::State,
+    shutdown: CancellationToken,
+) -> JoinHandle<()> {
+    let listener = Arc::new(listener);
+    supervised(agent, "web", move |_agent| {
+        let (listener, state, shutdown) = (Arc::clone(&listener), state.clone(), shutdown.clone());
+        async move { web::serve(&listener, state, shutdown).await }
+    })
 }
 
 /// A task that begins again after a panic. What it must not lose lies in the agent.

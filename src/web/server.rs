@@ -49,10 +49,11 @@ const DRAIN: Duration = Duration::from_secs(3);
 const HEAD_BYTES: usize = 16 * 1024;
 const HEAD_FIELDS: usize = 64;
 
-/// A bound listener that nobody is served on yet.
+/// A bound listener. It is kept while the server that serves on it may have to begin again.
 #[derive(Debug)]
 pub struct Listener {
-    inner: TcpListener,
+    /// Nothing once a server on it was told to stop.
+    inner: Mutex<Option<Arc<TcpListener>>>,
     address: SocketAddr,
     status: StatusAccess,
     protection: Option<Arc<Protection>>,
@@ -124,16 +125,20 @@ pub async fn bind(settings: &Settings) -> Result<Listener, BindError> {
     let failed = |source| BindError::Address { address: settings.listen, source };
     let inner = TcpListener::bind(settings.listen).await.map_err(failed)?;
     let address = inner.local_addr().map_err(failed)?;
+    let inner = Mutex::new(Some(Arc::new(inner)));
     Ok(Listener { inner, address, status: settings.status, protection })
 }
 
-/// Serves until `shutdown`, then lets answers under way go out for up to 3 s.
-pub async fn serve(listener: Listener, state: State, shutdown: CancellationToken) {
-    let Listener { inner, address, status, protection } = listener;
+/// Serves until `shutdown`, then lets answers under way go out for up to 3 s. After a panic it may be called again with
+/// the same listener: who connects meanwhile waits in the system's queue. A panic that belongs to one connection ends
+/// that one alone, and is counted.
+pub async fn serve(listener: &Listener, state: State, shutdown: CancellationToken) {
+    let Listener { inner: kept, address, status, protection } = listener;
+    let Some(inner) = kept.lock().unwrap_or_else(PoisonError::into_inner).clone() else { return };
     state.readiness.listening();
     let recorder = Arc::clone(&state.recorder);
     let now = Arc::clone(&state.now);
-    let app = routes::router(state, address, status, protection.clone());
+    let app = routes::router(state, *address, *status, protection.clone());
     let seats = Seats::default();
     let handshakes = Bucket::new(HANDSHAKES);
     let mut connections = JoinSet::new();
@@ -193,6 +198,8 @@ pub async fn serve(listener: Listener, state: State, shutdown: CancellationToken
             }
         }
     }
+    // Nobody is let in any more: a connection that waits for ever would be worse than one that is refused.
+    *kept.lock().unwrap_or_else(PoisonError::into_inner) = None;
     drop(inner);
     let drained = timeout(DRAIN, async {
         while let Some(ended) = connections.join_next().await {

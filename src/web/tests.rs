@@ -21,10 +21,11 @@ struct Agent {
     /// How often loads were stopped.
     stops: Arc<AtomicUsize>,
     shutdown: CancellationToken,
+    listener: Arc<Listener>,
+    state: State,
     serving: tokio::task::JoinHandle<()>,
 }
 
-#[expect(clippy::disallowed_methods, reason = "a test needs no supervisor")]
 async fn agent(listen: &str, status: StatusAccess) -> Agent {
     let recorder = Arc::new(recorder());
     recorder.set_spokes(&[spoke("payments", &[("team", HOSTILE)])]);
@@ -57,8 +58,19 @@ async fn agent(listen: &str, status: StatusAccess) -> Agent {
         explain: told_of,
     };
     let address = SocketAddr::from(([127, 0, 0, 1], listener.address().port()));
-    let serving = tokio::spawn(serve(listener, state, shutdown.clone()));
-    Agent { address, readiness, recorder, stops, shutdown, serving }
+    let listener = Arc::new(listener);
+    let serving = served(&listener, &state, &shutdown);
+    Agent { address, readiness, recorder, stops, shutdown, listener, state, serving }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a test needs no supervisor")]
+fn served(
+    listener: &Arc<Listener>,
+    state: &State,
+    shutdown: &CancellationToken,
+) -> tokio::task::JoinHandle<()> {
+    let (listener, state, shutdown) = (Arc::clone(listener), state.clone(), shutdown.clone());
+    tokio::spawn(async move { serve(&listener, state, shutdown).await })
 }
 
 /// An explanation that is as hostile as everything else.
@@ -311,6 +323,54 @@ async fn shutdown_ends_idle_connections_and_the_server() {
     let mut rest = Vec::new();
     idle.read_to_end(&mut rest).await.unwrap();
     assert!(TcpStream::connect(address).await.is_err(), "nobody listens any more");
+}
+
+#[tokio::test]
+async fn a_panic_in_a_handler_ends_its_connection_alone_and_is_counted() {
+    let calm = agent("127.0.0.1:0", StatusAccess::Auto).await;
+    calm.serving.abort();
+    let stop_loads = Arc::new(|| panic!("on purpose"));
+    let state = State { explain: |_| panic!("on purpose"), stop_loads, ..calm.state.clone() };
+    let _serving = served(&calm.listener, &state, &calm.shutdown);
+    let mut other = TcpStream::connect(calm.address).await.unwrap();
+    other.write_all(b"GET /-/healthy HTTP/1.1\r\n").await.unwrap();
+    // A page is made beside its connection, which tells of it; whatever else panics is the connection's own task.
+    let asked =
+        [("GET", "/?spoke=payments", 500), ("POST", "/-/loads/stop", 0), ("GET", "/?spoke=payments", 500)];
+    for ((method, path, told), panics) in asked.into_iter().zip(1..) {
+        assert_eq!(ask(&calm, method, path, "localhost").await.0, told, "{path}");
+        // The peer sees the end a moment before the server does.
+        while calm.recorder.snapshot().task_panics < panics {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        assert_eq!(calm.recorder.snapshot().task_panics, panics);
+    }
+    other.write_all(b"Host: localhost\r\nConnection: close\r\n\r\n").await.unwrap();
+    let mut answer = String::new();
+    other.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+}
+
+#[tokio::test]
+async fn a_server_that_ended_by_itself_begins_again_and_who_connected_meanwhile_is_served() {
+    let agent = agent("127.0.0.1:0", StatusAccess::Auto).await;
+    assert_eq!(get(&agent, "/-/healthy").await.0, 200);
+    agent.serving.abort();
+    while !agent.serving.is_finished() {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let waiting = get(&agent, "/-/healthy");
+    let begun = async {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        served(&agent.listener, &agent.state, &agent.shutdown)
+    };
+    let ((code, _), again) = tokio::join!(waiting, begun);
+    assert_eq!(code, 200);
+    // Told to stop, it lets nobody wait on the port, and does not begin once more.
+    agent.shutdown.cancel();
+    again.await.unwrap();
+    assert!(TcpStream::connect(agent.address).await.is_err());
+    served(&agent.listener, &agent.state, &CancellationToken::new()).await.unwrap();
 }
 
 /// The address of this machine that is not loopback, if it has one; nothing is sent to find it.

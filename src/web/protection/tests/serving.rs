@@ -72,7 +72,8 @@ async fn served(listen: &str, config_file: &Path) -> Served {
         explain: |_| unreachable!("no spoke"),
     };
     let address = SocketAddr::from(([127, 0, 0, 1], listener.address().port()));
-    tokio::spawn(serve(listener, state, shutdown.clone()));
+    let until = shutdown.clone();
+    tokio::spawn(async move { serve(&listener, state, until).await });
     Served { address, reloads, clock, shutdown }
 }
 
