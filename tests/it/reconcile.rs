@@ -230,6 +230,10 @@ async fn a_change_that_needs_a_restart_changes_nothing_and_names_all_keys() {
         assert!(text.contains(part), "{part}: {text}");
     }
     assert_eq!(text.lines().count(), 2);
+    let mut other_file = first.clone();
+    other_file.settings.web.config_file = Some("web.yaml".into());
+    let text = stage.handle.reconcile(other_file).await.unwrap_err().to_string();
+    assert!(text.contains("web.config_file: ") && text.contains("web.yaml"), "{text}");
     assert!(matches!(problem, ReconcileProblem::Restart(_)));
     assert_eq!(shown(&stage), before);
 

@@ -20,6 +20,10 @@ pub(super) fn check(old: &Settings, new: &Settings) -> Result<(), ReconcileProbl
     compare("web.listen", old.web.listen.to_string(), new.web.listen.to_string());
     let status = |settings: &Settings| format!("{:?}", settings.web.status).to_lowercase();
     compare("web.status", status(old), status(new));
+    // What the file says is followed while the agent runs; which file it is, is not: a listener that began without
+    // TLS would have to serve both until the last connection ends.
+    let file = |settings: &Settings| or_none(&settings.web.config_file.as_ref().map(|path| path.display()));
+    compare("web.config_file", file(old), file(new));
     // The scope of every signature, and the names of all apis.
     compare("hub.region", old.endpoint.region.to_string(), new.endpoint.region.to_string());
     compare("hub.role_arn", or_none(&old.credentials.hub_role_arn), or_none(&new.credentials.hub_role_arn));
