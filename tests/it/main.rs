@@ -35,6 +35,7 @@ mod readme;
 mod reasons;
 mod reconcile;
 mod reconcile_any;
+mod reconcile_network;
 mod reconcile_parts;
 mod references;
 mod secrets;

@@ -2,7 +2,7 @@
 //! and the AWS SDK's own credential chain. Tests on it are few and take seconds.
 
 use crate::stage::{plan_of_documents, status_of};
-use spokeprobe::app::{App, Seams, Stopped};
+use spokeprobe::app::{App, Handle, Seams, Stopped};
 use spokeprobe::plan::Plan;
 use spokeprobe::recording::Recorder;
 use spokeprobe::seams::{Clock, SystemClock};
@@ -57,6 +57,7 @@ pub(crate) fn demo_head() -> &'static str {
 pub(crate) struct Agent {
     pub(crate) recorder: Arc<Recorder>,
     pub(crate) web: SocketAddr,
+    pub(crate) handle: Handle,
     simulator: Running,
     shutdown: CancellationToken,
     running: JoinHandle<Result<(), Stopped>>,
@@ -68,10 +69,10 @@ impl Agent {
         let listener = web::bind(&plan.settings.web).await.unwrap();
         let web = listener.address();
         let app = App::build(plan, seams(Seams::real(&plan.settings).unwrap())).unwrap();
-        let recorder = Arc::clone(app.recorder());
+        let (recorder, handle) = (Arc::clone(app.recorder()), app.handle());
         let shutdown = CancellationToken::new();
         let running = spokeprobe::seams::spawn("agent", app.run(Some(listener), shutdown.clone()));
-        Self { recorder, web, simulator, shutdown, running }
+        Self { recorder, web, handle, simulator, shutdown, running }
     }
 
     /// The hub.
