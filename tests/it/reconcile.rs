@@ -3,6 +3,7 @@
 use crate::stage::{Stage, api_of, plan_of, quiet_world};
 use spokeprobe::app::{Changes, ReconcileProblem};
 use spokeprobe::domain::moment::Moment;
+use spokeprobe::members;
 use spokeprobe::plan::Plan;
 use spokeprobe::simulator::WireFault;
 use spokeprobe::simulator::world::{Fault, Route};
@@ -234,6 +235,16 @@ async fn a_change_that_needs_a_restart_changes_nothing_and_names_all_keys() {
     other_file.settings.web.config_file = Some("web.yaml".into());
     let text = stage.handle.reconcile(other_file).await.unwrap_err().to_string();
     assert!(text.contains("web.config_file: ") && text.contains("web.yaml"), "{text}");
+    let mut other_hub = first.clone();
+    other_hub.settings.credentials.hub_role_arn =
+        Some("arn:aws:iam::111122223333:role/other".parse().unwrap());
+    let text = stage.handle.reconcile(other_hub).await.unwrap_err().to_string();
+    assert!(text.contains("hub.role_arn: ") && text.contains("role/other was asked for"), "{text}");
+    // Who the members are is the affair of who gives the agent its share.
+    let (mut shared, one) = (first.clone(), std::num::NonZeroU32::MIN);
+    shared.settings.members =
+        Some(members::Settings { source: members::Source::Shard { index: one, of: one }, replicas: one });
+    assert_eq!(stage.handle.reconcile(shared).await.unwrap(), changes(0, 0, 0, 1));
     assert!(matches!(problem, ReconcileProblem::Restart(_)));
     assert_eq!(shown(&stage), before);
 

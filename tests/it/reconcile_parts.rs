@@ -99,6 +99,20 @@ async fn a_load_whose_time_has_passed_today_does_not_begin_again_with_another_pl
     stage.end().await;
 }
 
+#[tokio::test(start_paused = true)]
+async fn who_is_to_begin_the_loads_now_begins_them_though_nothing_else_is_different() {
+    for (before, now) in [(false, true), (true, false)] {
+        let with = |begins_loads| Plan { begins_loads, ..with_loads(HELLO, &[NIGHTLY]) };
+        let stage = Stage::start(quiet_world(), &with(before));
+        stage.after_seconds(2 * MINUTE).await;
+        stage.reconcile(&with(now)).await;
+        stage.after_seconds(4 * MINUTE).await;
+        let running = stage.metric("spokeprobe_load_running", &[("load", "nightly")]);
+        assert_eq!(running, Some(f64::from(u8::from(now))));
+        stage.end().await;
+    }
+}
+
 /// Spokes of the demo's world, each of which must be refused by the others.
 fn isolated(spokes: &[&str]) -> Plan {
     let demo = crate::stage::demo_plan();
