@@ -209,7 +209,6 @@ async fn under_overload_every_target_is_served_as_often_as_every_other() {
     assert!(least >= 6 && most <= 2 * least, "{least} to {most}: {times:?}");
     let unsent = [("outcome", "unsent"), ("reason", "overloaded")];
     assert!(stage.metric("spokeprobe_requests_total", &unsent).unwrap() > 300.0);
-    println!("served {least} to {most} times, {all} in all");
     narrow.limits.in_flight = 300;
     stage.reconcile(&narrow).await;
     stage.after_seconds(60).await;
