@@ -23,7 +23,8 @@ fn one_has(files: &[PathBuf], text: &str) -> bool {
 fn exists(name: &str) -> bool {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     if let Some(fault) = name.strip_prefix("soak: ") {
-        let text = fs::read_to_string(root.join("tests/soak/faults.rs")).unwrap();
+        let of = |file: &str| fs::read_to_string(root.join("tests/soak").join(file)).unwrap();
+        let text = of("faults.rs") + &of("troubles.rs") + &of("reloads.rs");
         let declared = |end: &str| text.contains(&format!("    {fault}{end}"));
         return declared(",\n") || declared("(") || declared(" {");
     }

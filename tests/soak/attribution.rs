@@ -36,8 +36,12 @@ struct Known {
 pub(crate) struct Attribution {
     played: Vec<Played>,
     known: HashMap<String, Known>,
+    /// Since when each target asks what it asks now.
+    since: HashMap<String, Duration>,
 }
 
+/// What the first session of a role takes at most, while STS is well.
+const FIRST_SESSION: Duration = Duration::from_secs(60);
 /// Longer than anything lingers, with the slowest target's interval.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(4 * 3_600);
 
@@ -59,6 +63,33 @@ impl Attribution {
         }
     }
 
+    /// Targets come and go: of those that are new nothing is known, of those that ask something else no door.
+    pub(crate) fn targets_changed(
+        &mut self,
+        gone: &[String],
+        changed: &[String],
+        new: &[String],
+        now: Duration,
+    ) {
+        for id in gone.iter().chain(new) {
+            self.known.remove(id);
+            self.since.remove(id);
+        }
+        for id in changed.iter().chain(new) {
+            self.since.insert(id.clone(), now);
+        }
+        for id in changed {
+            if let Some(known) = self.known.get_mut(id) {
+                known.door = None;
+            }
+        }
+    }
+
+    /// Since when a target asks what it asks now.
+    fn since(&self, id: &str) -> Duration {
+        self.since.get(id).copied().unwrap_or_default()
+    }
+
     /// The reasons that faults give a target within a time, its peaceful ones left out.
     fn blamed(&self, subject: &Subject, from: Duration, to: Duration) -> Vec<Reason> {
         // An attempt that was due before may end after.
@@ -75,7 +106,7 @@ impl Attribution {
         now: Duration,
         broken: &mut Vec<String>,
     ) {
-        let from = self.known.get(&subject.id).map_or(Duration::ZERO, |known| known.at);
+        let from = self.known.get(&subject.id).map_or_else(|| self.since(&subject.id), |known| known.at);
         let blamed = self.blamed(subject, from, now);
         let before = self.known.get(&subject.id);
         let (mut opened, mut closed) = (0, 0);
@@ -112,6 +143,8 @@ impl Attribution {
         let was = before.and_then(|known| known.door);
         let evidence = match status.door {
             door if door == was => true,
+            // A changed target forgets its door until the next evidence.
+            None if self.is_new(subject, now) => true,
             Some(Door::Open) => opened > 0,
             Some(Door::Closed) => closed > 0,
             None => false,
@@ -129,7 +162,14 @@ impl Attribution {
     /// True when nothing has been felt by a target for so long that its last attempt must be as in peace.
     pub(crate) fn is_at_peace(&self, subject: &Subject, now: Duration) -> bool {
         let begun = subject.every * 2 + subject.timeout;
-        now > begun && self.blamed(subject, now - begun, now).is_empty()
+        // A new target may wait for a session, and a changed one for its new place in the interval.
+        now.saturating_sub(self.since(&subject.id)) > begun + FIRST_SESSION
+            && self.blamed(subject, now - begun, now).is_empty()
+    }
+
+    /// True while a target may not have been attempted since it is what it is.
+    pub(crate) fn is_new(&self, subject: &Subject, now: Duration) -> bool {
+        now.saturating_sub(self.since(&subject.id)) < subject.every * 2 + subject.timeout + FIRST_SESSION
     }
 
     /// The fault at a place is about to end: whom it must have been seen at by now has to show it. Only where nothing
@@ -144,7 +184,7 @@ impl Attribution {
             self.played.iter().find(|played| played.fault.place() == place && played.until.is_none())?;
         let reasons = this.fault.reasons(subject);
         let needed = this.fault.seen_after()? + subject.every * 2 + subject.timeout * 2;
-        let from = this.from;
+        let from = this.from.max(self.since(&subject.id));
         let alone =
             self.played.iter().filter(|played| played.is_felt(from, now, subject.timeout)).all(|played| {
                 played.fault.place() == place && played.until.is_none()
@@ -152,8 +192,7 @@ impl Attribution {
             });
         // Of a guard whose door opened `none` is what shows it.
         let hides = subject.is_guard() && this.fault.may_hide_behind_a_refusal();
-        let shows =
-            !hides && !reasons.is_empty() && !(reasons.contains(&Reason::None) && !subject.is_guard());
+        let shows = !hides && !reasons.is_empty() && (subject.is_guard() || !reasons.contains(&Reason::None));
         (shows && alone && now.saturating_sub(from) > needed).then_some(reasons)
     }
 

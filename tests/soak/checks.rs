@@ -3,6 +3,7 @@
 
 use crate::attribution::Attribution;
 use crate::outside::{Clocks, Watched};
+use crate::run::Sabotage;
 use crate::scrape::{self, OfTarget, Scrape};
 use crate::setting::{Subject, api_id};
 use spokeprobe::domain::outcome::{Outcome, Reason};
@@ -27,18 +28,23 @@ pub(crate) struct Looked<'a> {
     pub(crate) plan: &'a Plan,
     pub(crate) subjects: &'a [Subject],
     pub(crate) attribution: &'a Attribution,
-    /// What the simulator had read of an api when its targets were forgotten.
-    pub(crate) read_before: &'a BTreeMap<usize, u64>,
+    /// What the simulator read for targets that are gone.
+    pub(crate) forgotten: &'a BTreeMap<usize, Read>,
     /// Simulated time since the start.
     pub(crate) now: Duration,
     /// True when the agent has drained.
     pub(crate) is_over: bool,
+    /// What is spoilt on purpose.
+    pub(crate) sabotage: Option<Sabotage>,
 }
 
 impl Looked<'_> {
     /// Everything that is not as it must be.
     pub(crate) fn broken(&self) -> Vec<String> {
-        let text = String::from_utf8(self.recorder.encode_text()).unwrap_or_default();
+        let mut text = String::from_utf8(self.recorder.encode_text()).unwrap_or_default();
+        if let Some(sabotage) = self.sabotage {
+            text = spoilt(&text, sabotage);
+        }
         let snapshot = self.recorder.snapshot();
         let scrape = match scrape::read(&text) {
             Ok(scrape) => scrape,
@@ -87,7 +93,9 @@ impl Looked<'_> {
             ));
         }
         let attempted = shown.ended > 0;
-        if shown.last.len() != usize::from(attempted) {
+        // A target that was changed has no last outcome until its next attempt.
+        let may_be_without = self.attribution.is_new(subject, self.now);
+        if shown.last.len() != usize::from(attempted) && !(shown.last.is_empty() && may_be_without) {
             say(format!("{} series of last_outcome after {} attempts", shown.last.len(), shown.ended));
         }
         let Some((outcome, reason, expected)) = shown.last.first() else { return };
@@ -158,7 +166,9 @@ impl Looked<'_> {
         }
         let may_share = self.attribution.may_share(self.now);
         for scope in scrape.faults.iter().filter(|scope| !may_share.contains(&scope.as_str())) {
-            broken.push(format!("a fault of the {scope} is said to be shared, and there is none"));
+            let said: Vec<String> =
+                snapshot.faults.iter().map(|fault| format!("{}: {}", fault.cause, fault.detail)).collect();
+            broken.push(format!("a fault of the {scope} is said to be shared, and there is none: {said:?}"));
         }
         let tasks = tokio::runtime::Handle::current().metrics().num_alive_tasks();
         let open: i64 =
@@ -173,50 +183,31 @@ impl Looked<'_> {
     /// The simulator's books and the agent's, by api.
     fn both_counted_the_same(&self, snapshot: &Snapshot, broken: &mut Vec<String>) {
         let counts = self.hub.counts();
-        let mut agent: BTreeMap<usize, (u64, u64)> = BTreeMap::new();
-        for status in &snapshot.targets {
-            let Some(spoke) = spoke_number(status.target.id.spoke.as_str()) else { continue };
-            let (read, open) = agent.entry(spoke).or_default();
-            *read += status
-                .counts
-                .results
-                .iter()
-                .filter(|result| was_read(result.reason))
-                .map(|r| r.count)
-                .sum::<u64>();
-            *read += status.counts.retries + status.counts.twins.answered + status.counts.twins.cut_off;
-            // A twin of each may be on its way as well.
-            *open += u64::try_from(status.counts.in_flight).unwrap_or_default() + 1;
+        let mut all = Read::default();
+        let mut agent = read_by_spoke(snapshot);
+        for (spoke, gone) in self.forgotten {
+            let of_spoke = agent.entry(*spoke).or_default();
+            of_spoke.read += gone.read;
+            of_spoke.open += gone.open;
         }
-        let checks = snapshot.isolation.iter().flat_map(|isolation| &isolation.attempts);
-        for check in checks {
-            if let Some((read, open)) =
-                spoke_number(check.api.id.spoke.as_str()).and_then(|spoke| agent.get_mut(&spoke))
-            {
-                *read += check.answered + check.cut_off;
-                *open += check.begun - check.ended;
-            }
-        }
-        let (mut all_read, mut all_open) = (0, 0);
-        for (spoke, (read, open)) in agent {
-            let simulator = counts
-                .of_api(&api_id(spoke))
-                .saturating_sub(self.read_before.get(&spoke).copied().unwrap_or(0));
+        for (spoke, Read { read, open }) in agent {
+            let simulator = counts.of_api(&api_id(spoke));
             if simulator > read + open {
                 broken.push(format!(
                     "the simulator read {simulator} requests of spoke {spoke}, the agent counts {read}"
                 ));
             }
-            (all_read, all_open) = (all_read + read, all_open + open);
+            all.read += read;
+            all.open += open;
         }
         // Where an api's stage is gone, the simulator cannot say whose the request was; all together it can.
-        let total = counts.total() - self.read_before.values().sum::<u64>();
-        if total < all_read || total > all_read + all_open || self.is_over && total != all_read {
-            broken.push(format!("the simulator read {total} requests, the agent counts {all_read}"));
+        let total = counts.total();
+        let exactly = self.is_over && self.forgotten.values().all(|gone| gone.read + gone.open == 0);
+        if total < all.read || total > all.read + all.open || exactly && total != all.read {
+            broken.push(format!("the simulator read {total} requests, the agent counts {all:?}"));
         }
     }
 
-    #[expect(clippy::cast_precision_loss, reason = "seconds of this century")]
     fn times(&self, scrape: &Scrape, broken: &mut Vec<String>) {
         let wall = self.clocks.true_wall().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
         // Stamps are by the agent's own clock, which may have been anywhere that it was put.
@@ -268,6 +259,56 @@ impl Looked<'_> {
         }
         broken
     }
+}
+
+/// A scrape with a lie in it.
+fn spoilt(text: &str, sabotage: Sabotage) -> String {
+    let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+    let first = |lines: &[String], name: &str| lines.iter().position(|line| line.starts_with(name));
+    match sabotage {
+        Sabotage::LostSeries => {
+            first(&lines, "spokeprobe_last_outcome{").map(|at| lines.remove(at));
+        }
+        Sabotage::LostAttempt => {
+            let at = first(&lines, "spokeprobe_due_attempts_total{");
+            if let Some((series, value)) = at.and_then(|at| lines[at].rsplit_once(' ')) {
+                let less = value.parse::<u64>().unwrap_or_default().saturating_sub(1);
+                lines[at.unwrap_or_default()] = format!("{series} {less}");
+            }
+        }
+        Sabotage::UntoldFaults | Sabotage::OneRequestMore | Sabotage::AnothersKeys => {}
+    }
+    lines.join("\n")
+}
+
+/// Requests of one api as the agent counts them.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Read {
+    /// Those that the simulator has read.
+    pub(crate) read: u64,
+    /// Those that it may have read as well.
+    pub(crate) open: u64,
+}
+
+/// What the simulator must have read, by spoke.
+pub(crate) fn read_by_spoke(snapshot: &Snapshot) -> BTreeMap<usize, Read> {
+    let mut agent: BTreeMap<usize, Read> = BTreeMap::new();
+    for status in &snapshot.targets {
+        let Some(spoke) = spoke_number(status.target.id.spoke.as_str()) else { continue };
+        let (counts, of_spoke) = (&status.counts, agent.entry(spoke).or_default());
+        of_spoke.read +=
+            counts.results.iter().filter(|result| was_read(result.reason)).map(|r| r.count).sum::<u64>();
+        of_spoke.read += counts.retries + counts.twins.answered + counts.twins.cut_off;
+        // A twin of each may be on its way as well.
+        of_spoke.open += u64::try_from(counts.in_flight).unwrap_or_default() + 1;
+    }
+    for check in snapshot.isolation.iter().flat_map(|isolation| &isolation.attempts) {
+        let Some(spoke) = spoke_number(check.api.id.spoke.as_str()) else { continue };
+        let of_spoke = agent.entry(spoke).or_default();
+        of_spoke.read += check.answered + check.cut_off;
+        of_spoke.open += check.begun - check.ended;
+    }
+    agent
 }
 
 /// True for the ends of an attempt whose request the simulator read. In memory a reset comes after that.

@@ -101,9 +101,13 @@ pub(crate) enum Owner {
 #[derive(Default)]
 struct Held {
     keys: Vec<(String, Moment)>,
+}
+
+/// The calls for one session: a role, asked for so long.
+#[derive(Default)]
+struct Asked {
     asking: bool,
-    asked_until: Option<Moment>,
-    calls: u64,
+    until: Option<Moment>,
 }
 
 /// How often requests of one target went out, by who signed them.
@@ -122,11 +126,14 @@ pub(crate) struct Sent {
 struct Seen {
     held: HashMap<Owner, Held>,
     owners: HashMap<String, Owner>,
+    asked: HashMap<(usize, Duration), Asked>,
     calls_at_once: usize,
     most_calls_at_once: usize,
     calls: u64,
     sent: HashMap<String, Sent>,
     subjects: HashMap<String, Subject>,
+    /// Targets that were removed, and when: what was on its way may still go out.
+    gone: HashMap<String, (Subject, Moment)>,
     /// What must not be, in words.
     broken: Vec<String>,
     /// Secrets in use, for the scan of pages.
@@ -139,6 +146,8 @@ const SHORTEST_PAUSE: Duration = Duration::from_millis(790);
 const CALLS_AT_ONCE: usize = 10;
 /// A session that was replaced may still be on its way.
 const REPLACED_FOR: Duration = Duration::from_secs(2);
+/// What was on its way when its target was removed goes out within its timeout.
+const LATE_FOR: Duration = Duration::from_secs(60);
 /// Problems kept.
 const KEPT: usize = 20;
 
@@ -173,7 +182,9 @@ impl Seen {
             .unwrap_or_default();
         let key =
             text("authorization").split_once("Credential=").and_then(|(_, rest)| rest.split('/').next());
-        let Some(subject) = self.subjects.get(id) else {
+        let late =
+            || self.gone.get(id).filter(|(_, at)| now.since(*at) < LATE_FOR).map(|(subject, _)| subject);
+        let Some(subject) = self.subjects.get(id).or_else(late) else {
             let what = format!("a request went out for `{id}`, which is no target");
             return self.broke(what);
         };
@@ -212,29 +223,34 @@ impl Seen {
         }
     }
 
-    fn begins(&mut self, spoke: usize, now: Moment) {
+    fn begins(&mut self, session: (usize, Duration), now: Moment) {
         self.calls += 1;
         self.calls_at_once += 1;
         self.most_calls_at_once = self.most_calls_at_once.max(self.calls_at_once);
         if self.calls_at_once > CALLS_AT_ONCE {
             self.broke(format!("{} calls to STS at once", self.calls_at_once));
         }
-        let held = self.held.entry(Owner::Spoke(spoke)).or_default();
-        held.calls += 1;
-        let early = held.asked_until.is_some_and(|until| now.since(until) < SHORTEST_PAUSE);
-        let twice = std::mem::replace(&mut held.asking, true);
+        let asked = self.asked.entry(session).or_default();
+        let early = asked.until.is_some_and(|until| now.since(until) < SHORTEST_PAUSE);
+        let twice = std::mem::replace(&mut asked.asking, true);
         if early || twice {
-            self.broke(format!("the role of spoke {spoke} is asked for again at once"));
+            self.broke(format!("the role of spoke {} is asked for again at once", session.0));
         }
     }
 
-    fn ends(&mut self, spoke: usize, result: Option<&SessionCredentials>, now: Moment) {
+    fn ends(
+        &mut self,
+        session: (usize, Duration),
+        given: Option<&SessionCredentials>,
+        whole: bool,
+        now: Moment,
+    ) {
         self.calls_at_once -= 1;
-        let held = self.held.entry(Owner::Spoke(spoke)).or_default();
-        held.asking = false;
-        held.asked_until = Some(now);
-        if let Some(credentials) = result {
-            self.gave(Owner::Spoke(spoke), credentials, now);
+        let asked = self.asked.entry(session).or_default();
+        // A call that was dropped says nothing of the next one: its role may have come back.
+        (asked.asking, asked.until) = (false, whole.then_some(now));
+        if let Some(credentials) = given {
+            self.gave(Owner::Spoke(session.0), credentials, now);
         }
     }
 }
@@ -244,20 +260,33 @@ pub(crate) struct Watched {
     inner: Arc<InMemory>,
     clocks: Arc<Clocks>,
     isolation: bool,
+    /// Takes the keys of spoke 1 for those of spoke 2: a lie that must be found out.
+    swaps_keys: bool,
     seen: Mutex<Seen>,
 }
 
 impl Watched {
-    pub(crate) fn new(inner: Arc<InMemory>, clocks: Arc<Clocks>, isolation: bool) -> Arc<Self> {
-        Arc::new(Self { inner, clocks, isolation, seen: Mutex::default() })
+    pub(crate) fn new(
+        inner: Arc<InMemory>,
+        clocks: Arc<Clocks>,
+        isolation: bool,
+        swaps_keys: bool,
+    ) -> Arc<Self> {
+        Arc::new(Self { inner, clocks, isolation, swaps_keys, seen: Mutex::default() })
     }
 
-    /// Who may send from now on. What was sent of others is forgotten.
-    pub(crate) fn set_subjects(&self, subjects: &[Subject]) {
+    /// Who may send from now on. Of those that are `anew` what was sent before is forgotten.
+    pub(crate) fn set_subjects(&self, subjects: &[Subject], anew: &[String]) {
         let mut seen = self.seen.lock().unwrap();
+        let now = self.clocks.now();
+        let known = std::mem::take(&mut seen.subjects);
         seen.subjects = subjects.iter().map(|subject| (subject.id.clone(), subject.clone())).collect();
-        let Seen { sent, subjects, .. } = &mut *seen;
-        sent.retain(|id, _| subjects.contains_key(id));
+        let gone = known.into_iter().filter(|(id, _)| !seen.subjects.contains_key(id)).collect::<Vec<_>>();
+        seen.gone.retain(|_, (_, at)| now.since(*at) < LATE_FOR);
+        seen.gone.extend(gone.into_iter().map(|(id, subject)| (id, (subject, now))));
+        for id in anew {
+            seen.sent.remove(id);
+        }
     }
 
     /// What was broken since the last call.
@@ -326,15 +355,16 @@ impl Sessions for Watched {
     ) -> BoxFuture<'_, Result<SessionCredentials, SessionFailure>> {
         Box::pin(async move {
             let spoke = spoke_of(&role);
-            self.seen.lock().unwrap().begins(spoke, self.clocks.now());
-            // A call may be dropped: when it takes too long, or when the agent ends.
-            let mut call = Call { watched: self, spoke, ended: false };
+            let session = (if self.swaps_keys && spoke == 1 { 2 } else { spoke }, role.duration);
+            self.seen.lock().unwrap().begins(session, self.clocks.now());
+            // A call may be dropped: when it takes too long, when its role goes, or when the agent ends.
+            let mut call = Call { watched: self, session, ended: false };
             let result = self.inner.assume_role(role, duration).await;
             call.ended = true;
             // One that has ended by the agent's own clock is of no use to it, and never signs.
             let wall = self.clocks.agent_wall();
             let usable = result.as_ref().ok().filter(|given| given.expires_at.is_none_or(|end| end > wall));
-            self.seen.lock().unwrap().ends(spoke, usable, self.clocks.now());
+            self.seen.lock().unwrap().ends(session, usable, true, self.clocks.now());
             result
         })
     }
@@ -342,14 +372,14 @@ impl Sessions for Watched {
 
 struct Call<'a> {
     watched: &'a Watched,
-    spoke: usize,
+    session: (usize, Duration),
     ended: bool,
 }
 
 impl Drop for Call<'_> {
     fn drop(&mut self) {
         if !self.ended {
-            self.watched.seen.lock().unwrap().ends(self.spoke, None, self.watched.clocks.now());
+            self.watched.seen.lock().unwrap().ends(self.session, None, false, self.watched.clocks.now());
         }
     }
 }

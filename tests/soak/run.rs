@@ -1,19 +1,23 @@
 //! One seed, played: an agent and a simulated hub in memory, under a paused clock, through everything a scenario brings.
 
 use crate::attribution::Attribution;
-use crate::checks::Looked;
+use crate::checks::{Looked, Read, read_by_spoke};
 use crate::faults::{Fault, Place};
 use crate::outside::{AgentClock, Clocks, TrueClock, Watched};
+use crate::reloads::{self, Cast, Reload, reloads};
 use crate::scenario::{Act, scenario};
 use crate::scrape;
 use crate::setting::{self, Scale, Subject};
-use spokeprobe::app::{App, Seams, Stopped, explanation};
+use spokeprobe::app::{App, Changes, Handle, Seams, Stopped, explanation};
+use spokeprobe::domain::target::Target;
+use spokeprobe::members::Share;
 use spokeprobe::plan::Plan;
-use spokeprobe::recording::Recorder;
+use spokeprobe::recording::{Recorder, Snapshot};
 use spokeprobe::seams::{Clock, Link, Sessions, SystemClock, TokioWait, Transport, Wait, spawn};
-use spokeprobe::simulator::{Hub, InMemory, World};
+use spokeprobe::simulator::{Connection, Door, Hub, InMemory, RawRequest, World};
 use spokeprobe::web;
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::task::JoinHandle;
@@ -26,8 +30,31 @@ pub(crate) struct Play {
     pub(crate) scale: Scale,
     pub(crate) lasts: Duration,
     pub(crate) faults_a_day: f64,
+    pub(crate) reloads_a_day: f64,
     /// Where it stops, if before its end.
     pub(crate) until: Option<Duration>,
+    /// What is spoilt on purpose, so that the checks have something to find.
+    pub(crate) sabotage: Option<Sabotage>,
+}
+
+/// A lie that the checks must find out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sabotage {
+    /// Faults are played, and those who check who is blamed are not told.
+    UntoldFaults,
+    /// The simulator reads a request that the agent never sent.
+    OneRequestMore,
+    /// The keys of one role are taken for another's.
+    AnothersKeys,
+    /// A scrape lacks one series.
+    LostSeries,
+    /// A scrape counts one attempt less.
+    LostAttempt,
+}
+
+impl Sabotage {
+    pub(crate) const ALL: [Self; 5] =
+        [Self::UntoldFaults, Self::OneRequestMore, Self::AnothersKeys, Self::LostSeries, Self::LostAttempt];
 }
 
 /// What came of it.
@@ -72,9 +99,25 @@ pub(crate) fn play(play: Play) -> Played {
     runtime.block_on(async { Stage::raise(play).through().await })
 }
 
+/// The plan of a configuration with these spokes, and its targets.
+fn planned(cast: &Cast, scale: Scale, isolation: bool) -> (Plan, Vec<Subject>) {
+    let (mut text, mut subjects) = (setting::head(scale), Vec::new());
+    text += if isolation { "isolation: {period: 24h}\nspokes:\n" } else { "spokes:\n" };
+    for (spoke, variant) in cast {
+        let (of_spoke, targets) = setting::spoke(*spoke, scale, *variant);
+        text += &of_spoke;
+        subjects.extend(targets);
+    }
+    match spokeprobe::sources::load_plan_text("soak", &text, &|_| None) {
+        Ok(loaded) => (loaded.plan, subjects),
+        Err(problems) => panic!("{problems:?}"),
+    }
+}
+
 enum Step {
     Begin(Act),
     End(Place),
+    Reload(Reload),
     Hour,
 }
 
@@ -85,10 +128,15 @@ struct Stage {
     clocks: Arc<Clocks>,
     watched: Arc<Watched>,
     recorder: Arc<Recorder>,
+    handle: Handle,
+    isolation: bool,
+    cast: Cast,
+    members: Vec<String>,
     plan: Plan,
+    /// The targets that are this agent's.
     subjects: Vec<Subject>,
     attribution: Attribution,
-    read_before: BTreeMap<usize, u64>,
+    forgotten: BTreeMap<usize, Read>,
     web: web::State,
     shutdown: CancellationToken,
     running: JoinHandle<Result<(), Stopped>>,
@@ -109,27 +157,22 @@ impl Stage {
             Arc::new(TrueClock(Arc::clone(&clocks))),
             Arc::clone(&wait),
         ));
-        let isolation = play.seed % 2 == 0 && scale.spokes <= 20;
+        let isolation = play.seed.is_multiple_of(2) && scale.spokes <= 20;
         let link = Arc::clone(&outside) as Arc<dyn Link>;
-        let watched = Watched::new(outside, Arc::clone(&clocks), isolation);
-        let (mut text, mut subjects) = (setting::head(scale), Vec::new());
-        text += if isolation { "isolation: {period: 24h}\nspokes:\n" } else { "spokes:\n" };
-        for spoke in 0..scale.spokes {
-            let (of_spoke, targets) = setting::spoke(spoke, scale);
-            text += &of_spoke;
-            subjects.extend(targets);
-        }
-        let plan = spokeprobe::sources::load_plan_text("soak", &text, &|_| None)
-            .unwrap_or_else(|problems| {
-                panic!("{}", problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
-            })
-            .plan;
-        watched.set_subjects(&subjects);
+        let watched = Watched::new(
+            outside,
+            Arc::clone(&clocks),
+            isolation,
+            play.sabotage == Some(Sabotage::AnothersKeys),
+        );
+        let cast = reloads::first_cast(scale);
+        let (plan, subjects) = planned(&cast, scale, isolation);
+        watched.set_subjects(&subjects, &[]);
         let sessions = Arc::clone(&watched) as Arc<dyn Sessions>;
         let transport = Arc::clone(&watched) as Arc<dyn Transport>;
         let seams = Seams::shared(Arc::clone(&agent_clock), wait, sessions, transport, link);
         let app = App::build(&plan, seams).unwrap();
-        let recorder = Arc::clone(app.recorder());
+        let (recorder, handle) = (Arc::clone(app.recorder()), app.handle());
         let readiness = web::Readiness::new();
         readiness.roles_asked();
         let web = web::State {
@@ -151,10 +194,14 @@ impl Stage {
             clocks,
             watched,
             recorder,
+            handle,
+            isolation,
+            cast,
+            members: vec!["agent-0".to_owned()],
             plan,
             subjects,
             attribution: Attribution::default(),
-            read_before: BTreeMap::new(),
+            forgotten: BTreeMap::new(),
             web,
             shutdown,
             running,
@@ -163,7 +210,7 @@ impl Stage {
     }
 
     async fn through(mut self) -> Played {
-        let Play { seed, scale, lasts, faults_a_day, until } = self.play;
+        let Play { seed, scale, lasts, faults_a_day, reloads_a_day, until, .. } = self.play;
         let until = until.unwrap_or(lasts);
         let mut steps: BTreeMap<(Duration, usize), Step> = BTreeMap::new();
         for (number, act) in scenario(seed, scale, lasts, faults_a_day).into_iter().enumerate() {
@@ -171,6 +218,9 @@ impl Stage {
             if let Some(end) = act.until {
                 steps.insert((end, number * 2 + 2), Step::End(act.fault.place()));
             }
+        }
+        for (number, (at, reload)) in reloads(seed, scale, lasts, reloads_a_day).into_iter().enumerate() {
+            steps.insert((at, usize::MAX / 2 + number), Step::Reload(reload));
         }
         steps.insert((HOUR + BESIDE, 0), Step::Hour);
         while let Some(((at, _), step)) = steps.pop_first() {
@@ -182,6 +232,7 @@ impl Stage {
             match step {
                 Step::Begin(act) => self.begin(act.fault).await,
                 Step::End(place) => self.end(place),
+                Step::Reload(reload) => self.reload(reload).await,
                 Step::Hour => {
                     self.look_closely(false);
                     steps.insert((self.now().max(at) + HOUR, 0), Step::Hour);
@@ -200,7 +251,9 @@ impl Stage {
 
     async fn begin(&mut self, fault: Fault) {
         *self.played.faults.entry(fault.kind()).or_default() += 1;
-        self.attribution.begins(fault, self.now());
+        if self.play.sabotage != Some(Sabotage::UntoldFaults) {
+            self.attribution.begins(fault, self.now());
+        }
         self.hub.change(|world| fault.begin(world));
         match fault {
             Fault::AgentClock(seconds) => self.clocks.set_agent_off(seconds),
@@ -231,6 +284,71 @@ impl Stage {
         self.attribution.ends(place, now);
     }
 
+    async fn reload(&mut self, reload: Reload) {
+        let kind = match &reload {
+            Reload::Broken => "Reload broken",
+            Reload::Members(members) if members.len() > self.members.len() => "Member joins",
+            Reload::Members(_) => "Member leaves",
+            Reload::Spokes(_) => "Reload",
+        };
+        *self.played.faults.entry(kind.to_owned()).or_default() += 1;
+        match reload {
+            // What steering does with it.
+            Reload::Broken => {
+                let problem = "config.yaml:1:1: found something else".to_owned();
+                return self.recorder.configuration_refused(self.clocks.true_wall(), vec![problem]);
+            }
+            Reload::Members(members) => self.members = members,
+            Reload::Spokes(cast) => self.cast = cast,
+        }
+        let (whole, all) = planned(&self.cast, self.play.scale, self.isolation);
+        let replicas = NonZeroU32::MIN;
+        let share = match self.members.len() {
+            1 => Share::alone(),
+            _ => Share::of(self.members.iter().cloned(), &["agent-0".to_owned()], replicas),
+        };
+        let plan = whole.shared(&share);
+        let due = |snapshot: &Snapshot| snapshot.targets.iter().map(|status| status.counts.due).sum::<u64>();
+        let snapshot = self.recorder.snapshot();
+        let before = read_by_spoke(&snapshot);
+        let result = self.handle.reconcile(plan.clone()).await;
+        self.recorder.configuration_read(self.clocks.true_wall());
+        let now_known = self.recorder.snapshot();
+        let after = read_by_spoke(&now_known);
+        self.played.due += due(&snapshot).saturating_sub(due(&now_known));
+        let ids = |plan: &Plan| -> BTreeMap<String, Arc<Target>> {
+            plan.targets.iter().map(|target| (target.id.to_string(), Arc::clone(target))).collect()
+        };
+        let (old, new) = (ids(&self.plan), ids(&plan));
+        let those = |of: &BTreeMap<String, Arc<Target>>, want: &dyn Fn(&str) -> bool| -> Vec<String> {
+            of.keys().filter(|id| want(id)).cloned().collect()
+        };
+        let gone = those(&old, &|id| !new.contains_key(id));
+        let added = those(&new, &|id| !old.contains_key(id));
+        let changed = those(&new, &|id| old.get(id).is_some_and(|was| *was != new[id]));
+        let want = (added.len(), gone.len(), changed.len(), new.len() - added.len() - changed.len());
+        match result {
+            Ok(Changes { added, removed, changed, kept }) if (added, removed, changed, kept) == want => {}
+            other => self.say(vec![format!("a reload that was to be {want:?} came out as {other:?}")]),
+        }
+        // What the simulator read for targets that are gone is in no book any more. What of theirs was in flight may have
+        // been read or not, and so may a round of twins.
+        for (spoke, was) in before {
+            let is = after.get(&spoke).copied().unwrap_or_default();
+            let gone = self.forgotten.entry(spoke).or_default();
+            gone.read += was.read.saturating_sub(is.read);
+            gone.open += was.open.saturating_sub(is.open);
+        }
+        for id in &gone {
+            let spoke = self.subjects.iter().find(|subject| subject.id == *id).map(|subject| subject.spoke);
+            self.forgotten.entry(spoke.unwrap_or_default()).or_default().open += 3;
+        }
+        self.attribution.targets_changed(&gone, &changed, &added, self.now());
+        self.watched.set_subjects(&all, &[gone, added].concat());
+        self.subjects = all.into_iter().filter(|subject| new.contains_key(&subject.id)).collect();
+        self.plan = plan;
+    }
+
     /// The cheap look: who was blamed for what since the last one, and what was seen at the door.
     fn look(&mut self) {
         let now = self.now();
@@ -259,9 +377,10 @@ impl Stage {
             plan: &self.plan,
             subjects: &self.subjects,
             attribution: &self.attribution,
-            read_before: &self.read_before,
+            forgotten: &self.forgotten,
             now: self.now(),
             is_over,
+            sabotage: self.play.sabotage,
         };
         let mut broken = looked.broken();
         let daily = is_over || looked.now.as_secs() / 3_600 % 24 == 7;
@@ -279,6 +398,13 @@ impl Stage {
 
     async fn curtain(mut self) -> Played {
         self.played.simulated = self.now();
+        if self.play.sabotage == Some(Sabotage::OneRequestMore) {
+            let host = format!("host: {}.execute-api.eu-west-1.amazonaws.com", setting::api_id(0));
+            let request =
+                RawRequest::parse(format!("GET /api/ HTTP/1.1\r\n{host}\r\n\r\n").as_bytes()).unwrap();
+            let _answer =
+                self.hub.respond(Door::Endpoint, &request, &Connection::default(), self.clocks.true_wall());
+        }
         self.shutdown.cancel();
         let ended = (&mut self.running).await;
         if !matches!(ended, Ok(Ok(()))) {
@@ -297,7 +423,7 @@ impl Stage {
         let scrape = scrape::read(&text).unwrap();
         let played = &mut self.played;
         (played.series, played.digest) = (scrape.series, scrape.digest);
-        played.due = scrape.targets.values().map(|target| target.due).sum();
+        played.due += scrape.targets.values().map(|target| target.due).sum::<u64>();
         played.requests = self.hub.counts().total();
         (played.sts_calls, played.sts_at_once) = self.watched.calls();
         self.played

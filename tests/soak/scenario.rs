@@ -1,8 +1,9 @@
 //! From a seed to what happens and when. Pure: the same seed, the same scenario.
 
-use crate::faults::{ApiTrouble, Fault, Place, RoleTrouble, Spoil, StsTrouble};
+use crate::faults::{Fault, Place};
 use crate::random::Random;
 use crate::setting::Scale;
+use crate::troubles::{ApiTrouble, RoleTrouble, Spoil, StsTrouble};
 use spokeprobe::simulator::world::DnsFault;
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -24,6 +24,30 @@ pub(crate) struct Scale {
     pub(crate) every: Duration,
 }
 
+/// How a spoke is written in the configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Variant {
+    Usual,
+    /// Probed half as often.
+    Slower,
+    /// Another request: one more header.
+    Header,
+    /// Other labels, which are on `spoke_info` only.
+    Labels,
+    /// Shorter sessions, which are other sessions.
+    OtherSession,
+}
+
+impl Variant {
+    pub(crate) const ALL: [Self; 5] =
+        [Self::Usual, Self::Slower, Self::Header, Self::Labels, Self::OtherSession];
+}
+
+/// True for a spoke under whose role another one's guard asks.
+pub(crate) const fn is_needed_by_another(spoke: usize, scale: Scale) -> bool {
+    spoke < scale.spokes && (spoke % 5 == 1 || spoke % 5 == 2 || spoke == 0)
+}
+
 /// What one target is, as far as the checks need to know.
 #[derive(Debug, Clone)]
 pub(crate) struct Subject {
@@ -113,7 +137,7 @@ pub(crate) fn world(scale: Scale) -> World {
             ]}],
         }],
     })];
-    accounts.extend((0..scale.spokes).map(spoke_account));
+    accounts.extend((0..scale.spokes + crate::reloads::reserve(scale)).map(spoke_account));
     let zones: serde_json::Map<String, Value> =
         ZONES.iter().map(|(zone, address)| ((*zone).to_owned(), json!(address))).collect();
     let world = json!({
@@ -206,9 +230,11 @@ defaults: {{role: spokeprobe, session_name: spokeprobe, duration: 1h, every: {}s
     )
 }
 
-/// One spoke of the configuration, and its targets. `of` is how many spokes there are in all.
-pub(crate) fn spoke(spoke: usize, scale: Scale) -> (String, Vec<Subject>) {
+/// One spoke of the configuration, and its targets.
+pub(crate) fn spoke(spoke: usize, scale: Scale, variant: Variant) -> (String, Vec<Subject>) {
     let (name, seldom) = (spoke_name(spoke), scale.every * 6);
+    let usual = if variant == Variant::Slower { scale.every * 2 } else { scale.every };
+    let header = if variant == Variant::Header { ", headers: {x-variant: '1'}" } else { "" };
     let mut probes = String::new();
     let mut subjects = Vec::new();
     let mut add =
@@ -230,17 +256,17 @@ pub(crate) fn spoke(spoke: usize, scale: Scale) -> (String, Vec<Subject>) {
     let timeout = if spoke % 7 == 6 { 31 } else { 10 };
     add(
         "hello",
-        "request: GET /, expect: {status: 200, json: {hello: world}}",
+        &format!("request: GET /, expect: {{status: 200, json: {{hello: world}}}}{header}"),
         Kind::Plain,
-        scale.every,
+        usual,
         timeout,
     );
-    if spoke % 5 == 0 {
+    if spoke.is_multiple_of(5) {
         let rest = "request: GET /, as: anonymous, expect: {denied_by: vpc_endpoint_policy}";
         add("unsigned-is-refused", rest, Kind::Unsigned, seldom, 10);
     }
     if spoke % 5 < 2 && scale.spokes > 1 {
-        let other = (spoke + 1) % scale.spokes;
+        let other = if spoke < scale.spokes { (spoke + 1) % scale.spokes } else { 1 };
         let rest = format!("request: GET /, as: 'spoke:{}', expect: {{denied: true}}", spoke_name(other));
         add("other-is-refused", &rest, Kind::Other(other), seldom, 10);
     }
@@ -255,7 +281,12 @@ pub(crate) fn spoke(spoke: usize, scale: Scale) -> (String, Vec<Subject>) {
         let rest = "request: POST /greet, json: {name: buddy}, expect: {status: 200, json: {hello: buddy}}";
         add("greet", rest, Kind::Plain, seldom, 10);
     }
-    let duration = if spoke % 6 == 5 { "\n    duration: 15m" } else { "" };
+    let duration = match variant {
+        Variant::OtherSession => "\n    duration: 30m",
+        _ if spoke % 6 == 5 => "\n    duration: 15m",
+        _ => "",
+    };
+    let team = if variant == Variant::Labels { 7 } else { spoke % 4 };
     let text = format!(
         "  - name: {name}
     account: '{}'
@@ -268,7 +299,7 @@ pub(crate) fn spoke(spoke: usize, scale: Scale) -> (String, Vec<Subject>) {
         probes:
 {probes}",
         account(spoke),
-        spoke % 4,
+        team,
         api_id(spoke),
     );
     (text, subjects)

@@ -13,20 +13,27 @@ mod checks;
 mod faults;
 mod outside;
 mod random;
+mod reloads;
 mod run;
 mod scenario;
 mod scrape;
 mod setting;
+mod troubles;
 
 use arguments::Arguments;
-use run::{Play, Played, play};
+use run::{Play, Played, Sabotage, play};
+use setting::Scale;
 use spokeprobe::seams::{Clock as _, SystemClock};
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 fn main() -> ExitCode {
+    if std::env::args().nth(1).as_deref() == Some("--self-test") {
+        return self_test();
+    }
     let arguments = match Arguments::read(std::env::args().skip(1)) {
         Ok(arguments) => arguments,
         Err(problem) => {
@@ -76,6 +83,36 @@ fn again(seed: u64, all: &mut [Played], arguments: &Arguments) {
         first.broken.push(format!("played again, seed {seed} comes out otherwise"));
         println!("seed {seed} played again: {:016x} and {:016x}", first.digest, second.digest);
     }
+}
+
+/// Each lie must be found out, and without one nothing may be found.
+fn self_test() -> ExitCode {
+    let hours = |hours: u64| Duration::from_secs(hours * 3_600);
+    let scale = Scale { spokes: 5, every: Duration::from_secs(30) };
+    let honest = Play {
+        seed: 7,
+        scale,
+        lasts: hours(6),
+        faults_a_day: 60.0,
+        reloads_a_day: 0.0,
+        until: None,
+        sabotage: None,
+    };
+    let mut blind = Vec::new();
+    for sabotage in std::iter::once(None).chain(Sabotage::ALL.map(Some)) {
+        let played = play(Play { sabotage, ..honest });
+        let found =
+            played.broken.first().map_or("nothing", |broken| broken.lines().next().unwrap_or_default());
+        println!("{sabotage:?}: {found}");
+        if played.broken.is_empty() != sabotage.is_none() {
+            blind.push(sabotage);
+        }
+    }
+    if blind.is_empty() {
+        return ExitCode::SUCCESS;
+    }
+    println!("judged wrongly: {blind:?}");
+    ExitCode::FAILURE
 }
 
 fn tell(played: &Played, took: f64, arguments: &Arguments) {
