@@ -257,7 +257,7 @@ pub async fn watch(recorder: Arc<Recorder>, clock: Arc<dyn Clock>, wait: Arc<dyn
         wait.until(next).await;
         // A defect here costs one look, not the watch.
         let look = AssertUnwindSafe(|| {
-            let conditions = recorder.conditions();
+            let conditions = recorder.conditions(clock.now());
             skew_said = say_skew(conditions.clock_skew_seconds, skew_said);
             let found = faults(&conditions, &mut memory, clock.wall());
             say(&said, &found);

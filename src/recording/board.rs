@@ -23,6 +23,8 @@ const MESSAGE_CHARS: usize = 300;
 const MARK_CHARS: usize = 300;
 /// The answers that the clock skew is estimated from.
 const SKEW_SAMPLES: usize = 15;
+/// How long an answer says anything of the clocks of now: while nothing is answered, a clock may have been set right.
+const SKEW_HOLDS_FOR: Duration = Duration::from_secs(600);
 
 /// How a target's last attempt ended, and since when attempts end like that.
 #[derive(Debug, Clone)]
@@ -182,7 +184,7 @@ impl CredentialsState {
 #[derive(Debug, Default)]
 pub(super) struct Board {
     failures: Mutex<VecDeque<Arc<Failure>>>,
-    skew: Mutex<VecDeque<f64>>,
+    skew: Mutex<VecDeque<(Moment, f64)>>,
     faults: Mutex<Vec<KnownFault>>,
 }
 
@@ -207,19 +209,29 @@ impl Board {
         locked(&self.faults).clone()
     }
 
-    /// Takes note of how far a peer's clock is ahead of ours.
-    pub(super) fn saw_skew(&self, seconds: f64) {
+    /// Takes note of how far a peer's clock is ahead of ours, by an answer that came then.
+    pub(super) fn saw_skew(&self, at: Moment, seconds: f64) {
         if seconds.is_finite() {
-            push_bounded(&mut locked(&self.skew), seconds, SKEW_SAMPLES);
+            push_bounded(&mut locked(&self.skew), (at, seconds), SKEW_SAMPLES);
         }
     }
 
     /// The median of the last answers: one far side with a wrong `Date` does not move it.
     pub(super) fn skew_seconds(&self) -> Option<f64> {
-        let mut sorted: Vec<f64> = locked(&self.skew).iter().copied().collect();
-        sorted.sort_by(f64::total_cmp);
-        sorted.get(sorted.len() / 2).copied()
+        median(locked(&self.skew).iter().map(|(_, seconds)| *seconds).collect())
     }
+
+    /// The same of those answers only that still say something at this moment; none without any.
+    pub(super) fn skew_seconds_at(&self, now: Moment) -> Option<f64> {
+        let skew = locked(&self.skew);
+        let fresh = skew.iter().filter(|(at, _)| now.since(*at) <= SKEW_HOLDS_FOR);
+        median(fresh.map(|(_, seconds)| *seconds).collect())
+    }
+}
+
+fn median(mut samples: Vec<f64>) -> Option<f64> {
+    samples.sort_by(f64::total_cmp);
+    samples.get(samples.len() / 2).copied()
 }
 
 /// Appends to a ring of at most `limit`.
@@ -259,11 +271,25 @@ mod tests {
         let board = Board::default();
         assert_eq!(board.skew_seconds(), None);
         for seconds in [0.4, 0.5, -31_536_000.0, f64::NAN, 0.6] {
-            board.saw_skew(seconds);
+            board.saw_skew(Moment::from_origin(Duration::ZERO), seconds);
         }
         assert!((0.4..=0.6).contains(&board.skew_seconds().unwrap()));
-        (0..100).for_each(|_| board.saw_skew(7.0));
+        (0..100).for_each(|_| board.saw_skew(Moment::from_origin(Duration::ZERO), 7.0));
         assert_eq!(board.skew_seconds(), Some(7.0));
+    }
+
+    #[test]
+    fn answers_of_long_ago_say_nothing_of_the_clocks_of_now() {
+        let board = Board::default();
+        let at = |seconds| Moment::from_origin(Duration::from_secs(seconds));
+        (0..SKEW_SAMPLES).for_each(|_| board.saw_skew(at(100), 3_595.0));
+        assert_eq!(board.skew_seconds_at(at(700)), Some(3_595.0));
+        assert_eq!(board.skew_seconds_at(at(701)), None);
+        // One answer since then is enough, though the others are still shown as the last that is known.
+        board.saw_skew(at(650), 0.5);
+        assert_eq!(board.skew_seconds_at(at(700)), Some(3_595.0));
+        assert_eq!(board.skew_seconds_at(at(701)), Some(0.5));
+        assert_eq!(board.skew_seconds(), Some(3_595.0));
     }
 
     #[test]

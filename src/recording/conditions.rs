@@ -43,6 +43,6 @@ pub struct Conditions {
     pub sent: u64,
     /// The sum of their lateness.
     pub lag_seconds: f64,
-    /// The far side's clock minus ours, once known.
+    /// The far side's clock minus ours, by the answers of the last ten minutes.
     pub clock_skew_seconds: Option<f64>,
 }

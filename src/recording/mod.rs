@@ -58,6 +58,7 @@ pub use status::{IncludeStatus, Snapshot, SpokeStatus, TargetStatus};
 pub use target_recorder::{RESULTS_PER_TARGET, TargetRecorder};
 pub use windows::{Percentiles, RING_SAMPLES};
 
+use crate::domain::moment::Moment;
 use crate::domain::name::Name;
 use crate::domain::target::{SpokeInfo, Target, TargetId};
 use board::Board;
@@ -360,9 +361,9 @@ impl Recorder {
     }
 
     /// How targets, spokes and the agent stand: what shared faults are found from. Far cheaper than a
-    /// snapshot.
+    /// snapshot. Of the clocks only what was answered in the last ten minutes counts.
     #[must_use]
-    pub fn conditions(&self) -> Conditions {
+    pub fn conditions(&self, now: Moment) -> Conditions {
         let members = self.shared.members();
         let targets: Vec<_> = members.targets.values().cloned().collect();
         let spokes: Vec<_> =
@@ -372,7 +373,7 @@ impl Recorder {
         let mut conditions = Conditions {
             sent: lag.get_sample_count(),
             lag_seconds: lag.get_sample_sum(),
-            clock_skew_seconds: self.shared.board.skew_seconds(),
+            clock_skew_seconds: self.shared.board.skew_seconds_at(now),
             ..Conditions::default()
         };
         for target in &targets {

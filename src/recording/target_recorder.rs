@@ -215,7 +215,7 @@ impl TargetRecorder {
             self.retries.inc_by(seen.retries.into());
         }
         if let Some(seconds) = seen.clock_skew_seconds {
-            self.board.saw_skew(seconds);
+            self.board.saw_skew(seen.done, seconds);
         }
         if let Some(failure) = failure {
             self.board.keep(failure);

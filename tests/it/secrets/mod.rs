@@ -13,6 +13,7 @@ use scan::{Secrets, base64};
 use spokeprobe::app::{App, Seams};
 use spokeprobe::config::{self, Document, Documents};
 use spokeprobe::credentials::SdkSessions;
+use spokeprobe::domain::moment::Moment;
 use spokeprobe::domain::secret::Secret;
 use spokeprobe::recording::{IncludeStatus, Recorder};
 use spokeprobe::seams::{Clock, Link, Sessions as _, SystemClock, TokioWait, Transport, Wait, supervised};
@@ -114,7 +115,14 @@ impl Log {
 fn told_by(recorder: &Recorder) -> Vec<(String, String)> {
     vec![
         ("metrics".into(), String::from_utf8(recorder.encode_text()).unwrap()),
-        ("status".into(), format!("{recorder:?} {:?} {:?}", recorder.snapshot(), recorder.conditions())),
+        (
+            "status".into(),
+            format!(
+                "{recorder:?} {:?} {:?}",
+                recorder.snapshot(),
+                recorder.conditions(Moment::from_origin(Duration::ZERO))
+            ),
+        ),
     ]
 }
 
