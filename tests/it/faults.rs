@@ -33,8 +33,10 @@ fn exists(name: &str) -> bool {
         return one_has(&[root.join("tests/external").join(module)], &format!("def {test}("));
     }
     let mut files = vec![root.join(format!("tests/it/{module}.rs"))];
-    if root.join("src").join(module).is_dir() {
-        rust_files(&root.join("src").join(module), &mut files);
+    for folder in ["tests/it", "src"].map(|folder| root.join(folder).join(module)) {
+        if folder.is_dir() {
+            rust_files(&folder, &mut files);
+        }
     }
     one_has(&files, &format!("fn {test}("))
 }

@@ -94,8 +94,20 @@ impl Attribution {
     fn blamed(&self, subject: &Subject, from: Duration, to: Duration) -> Vec<Reason> {
         // An attempt that was due before may end after.
         let more = subject.timeout + Duration::from_secs(12);
-        let felt = self.played.iter().filter(|played| played.is_felt(from, to, more));
-        felt.flat_map(|played| played.fault.reasons(subject)).copied().collect()
+        let felt: Vec<Fault> = self
+            .played
+            .iter()
+            .filter(|played| played.is_felt(from, to, more))
+            .map(|played| played.fault)
+            .collect();
+        let mut blamed: Vec<Reason> = felt.iter().flat_map(|fault| fault.reasons(subject)).copied().collect();
+        // To a clock that is behind, by however little, a session lives on for so long after its end; it is used
+        // then when nothing has renewed it.
+        let is_behind = felt.iter().any(|fault| matches!(fault, Fault::AgentClock(seconds) if *seconds < 0));
+        if is_behind && felt.iter().any(|fault| fault.keeps_sessions_from(subject)) {
+            blamed.push(Reason::TokenExpired);
+        }
+        blamed
     }
 
     /// Looks at a target now: everything that was said since the last look must have been allowed.
@@ -200,8 +212,14 @@ impl Attribution {
     pub(crate) fn may_share(&self, now: Duration) -> Vec<&'static str> {
         let hold = Duration::from_secs(180);
         let from = now.saturating_sub(hold);
-        let felt =
-            self.played.iter().filter(|played| played.is_felt(from, now, hold)).map(|played| played.fault);
+        let is_felt = |played: &&Played| match played.fault {
+            // What was answered while a clock was off is believed for ten minutes where nothing else is answered.
+            Fault::AgentClock(_) | Fault::GatewayClock(_) => {
+                played.is_felt(now, now, Duration::from_secs(600 + 60))
+            }
+            _ => played.is_felt(from, now, hold),
+        };
+        let felt = self.played.iter().filter(is_felt).map(|played| played.fault);
         felt.flat_map(|fault| match fault {
             Fault::EndpointPolicyForOthers { .. }
             | Fault::EndpointPolicyOpen

@@ -216,6 +216,15 @@ impl Fault {
         }
     }
 
+    /// True while it may keep the session of a target from being renewed.
+    pub(crate) fn keeps_sessions_from(&self, subject: &Subject) -> bool {
+        match *self {
+            Self::Sts(_) | Self::HubCredentialsGone => subject.is_signed(),
+            Self::Role(spoke, RoleTrouble::TrustGone) => subject.role() == Some(spoke),
+            _ => false,
+        }
+    }
+
     /// How long after its end its reasons may still be met.
     pub(crate) const fn lingers(&self) -> Duration {
         let seconds = match self {
