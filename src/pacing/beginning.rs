@@ -8,10 +8,11 @@ use crate::domain::moment::Moment;
 use crate::domain::spread;
 use crate::domain::target::{Target, TargetId};
 use crate::schedule::{Arrival, Pattern, Timetable};
+use crate::seams::Clock;
 use std::collections::{HashMap, HashSet};
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 /// A target whose interval is longer than this has a first arrival of its own within it, so that nobody waits
 /// a day for the first result of a daily probe. Spread by the same hash, so that there is no burst either.
@@ -50,8 +51,9 @@ struct Waiting {
 pub(super) type IsKnown<'a> = &'a dyn Fn(&Signer) -> bool;
 
 /// All targets of the agent: those in the timetable, and those that wait to be.
-#[derive(Default)]
 pub(super) struct Course {
+    /// The wall clock's time since 1970 at the monotonic clock's origin, as it was when the agent started.
+    origin: Duration,
     pub(super) timetable: Timetable<Paced>,
     /// When the first arrival of each target in the timetable was, or will be.
     first: HashMap<TargetId, Moment>,
@@ -62,6 +64,19 @@ pub(super) struct Course {
 }
 
 impl Course {
+    /// Without targets. Both clocks are asked here and never again: a step of the wall clock moves no target.
+    pub(super) fn new(clock: &dyn Clock) -> Self {
+        let wall = clock.wall().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Self {
+            origin: wall.saturating_sub(clock.now().since_origin()),
+            timetable: Timetable::new(),
+            first: HashMap::new(),
+            hub: Vec::new(),
+            roles: HashMap::new(),
+            behind: HashMap::new(),
+        }
+    }
+
     /// Begins what waits for nobody, and keeps the rest.
     pub(super) fn add(&mut self, targets: Vec<Arc<PacedTarget>>, is_known: IsKnown<'_>, now: Moment) {
         self.place(targets.into_iter().map(|target| Waiting { target, again: false }), is_known, now);
@@ -177,7 +192,7 @@ impl Course {
     fn schedule(&mut self, target: Arc<PacedTarget>, from: Moment, first_within: Duration) -> Moment {
         let form = target.form();
         let pattern = Pattern::from(form.target().cadence);
-        let phase = phase(form.target(), pattern.interval());
+        let phase = self.phase(form.target(), pattern.interval());
         let id = target.id().clone();
         let first = self.timetable.insert(Paced(target), pattern, phase, from, first_within);
         self.first.insert(id, first);
@@ -197,10 +212,48 @@ impl Course {
         self.roles.retain(|_, list| !list.is_empty());
         self.behind.retain(|_, list| !list.is_empty());
     }
+    /// The place of a target within its interval, from its labels and its place among replicas. Intervals are counted
+    /// from 1970 by the wall clock, so replicas lie apart although their agents started at different moments, and a
+    /// restart moves nothing.
+    fn phase(&self, target: &Target, interval: Duration) -> Duration {
+        let place = spread::phase(&target.id.to_string(), interval) + target.replica.offset(interval);
+        let every = interval.as_nanos().max(1);
+        let behind = self.origin.as_nanos() % every;
+        let phase = (place.as_nanos() + every - behind) % every;
+        Duration::from_nanos(u64::try_from(phase).unwrap_or(u64::MAX))
+    }
 }
 
-/// The place of a target within its interval: from its labels, and behind that of the replicas before it.
-fn phase(target: &Target, interval: Duration) -> Duration {
-    let phase = spread::phase(&target.id.to_string(), interval) + target.replica.offset(interval);
-    if phase < interval { phase } else { phase - interval }
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::target::Replica;
+    use crate::recording::examples::target;
+    use crate::seams::SystemClock;
+    use std::time::SystemTime;
+
+    #[tokio::test(start_paused = true)]
+    async fn replicas_lie_apart_by_the_wall_clock_whenever_their_agents_started() {
+        let interval = Duration::from_secs(7);
+        let places = |replica: Replica, started: Duration| {
+            let clock = SystemClock::simulated(SystemTime::UNIX_EPOCH + started);
+            let target = Target { replica, ..target("payments/hoot/hello") };
+            (Course::new(&clock).phase(&target, interval) + started).as_nanos() % interval.as_nanos()
+        };
+        let first = places(Replica { index: 0, of: 2 }, Duration::from_secs(1_772_323_200));
+        for seconds in [0, 1, 6, 1_772_323_205] {
+            let started = Duration::new(seconds, 123_456_789);
+            assert_eq!(
+                places(Replica::ONLY, started),
+                first,
+                "one place for one agent and the first replica"
+            );
+            let second = places(Replica { index: 1, of: 2 }, started);
+            assert_eq!(second.abs_diff(first), (interval / 2).as_nanos(), "{seconds}");
+        }
+        // An agent that runs for long already has the same origin.
+        let clock = SystemClock::simulated(SystemTime::UNIX_EPOCH + Duration::from_secs(99));
+        tokio::time::sleep(Duration::from_secs(12)).await;
+        assert_eq!(Course::new(&clock).origin, Duration::from_secs(99));
+    }
 }

@@ -87,7 +87,7 @@ impl Pacing {
     ) -> Self {
         let (tell, told) = mpsc::unbounded_channel();
         let driver = Driver {
-            course: Course::default(),
+            course: Course::new(&*clock),
             due: Vec::new(),
             shifts: told,
             known_signers,
