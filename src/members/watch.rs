@@ -161,10 +161,16 @@ impl Watch {
                 trouble,
                 "the members are not known: this agent probes every target, as others may do, and begins no load"
             ),
-            (_, Standing::Unanswered) => {
+            (None, Standing::Unanswered) => {
+                tracing::warn!(name, trouble, "DNS does not name the members; nothing is probed yet");
+            }
+            (None, Standing::Unnamed) => {
+                tracing::warn!(name, "DNS does not name this agent yet; nothing is probed yet");
+            }
+            (Some(_), Standing::Unanswered) => {
                 tracing::warn!(name, trouble, "DNS does not name the members; what is known of them stays");
             }
-            (_, Standing::Unnamed) => tracing::warn!(
+            (Some(_), Standing::Unnamed) => tracing::warn!(
                 name,
                 "DNS does not name this agent; others take its targets, and it goes on with them"
             ),
@@ -200,7 +206,8 @@ fn problem(share: Option<&Share>, standing: Standing, trouble: Option<String>) -
         (Some(Kind::StandIn), _) => {
             "the members are not known: this agent probes every target, as others may do"
         }
-        (_, Standing::Unanswered) => "DNS does not name the members; what is known of them stays",
+        (None, Standing::Unanswered) => "DNS does not name the members; nothing is probed yet",
+        (Some(_), Standing::Unanswered) => "DNS does not name the members; what is known of them stays",
         (_, Standing::Unnamed) => "DNS does not name this agent",
         (_, Standing::Fine) => return None,
     };
