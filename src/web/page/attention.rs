@@ -2,7 +2,7 @@
 
 use crate::web::page::figures::{ago, count, seconds_between, until};
 use crate::web::page::query::spoke_href;
-use crate::web::status::{CertificateView, EndpointView, PlaceView, StatusView};
+use crate::web::status::{CertificateView, ConfigurationTroubleView, EndpointView, PlaceView, StatusView};
 use maud::{Markup, html};
 
 /// The lines of one kind.
@@ -39,7 +39,9 @@ fn lines(status: &StatusView) -> Vec<Markup> {
     add(doors(status));
     add(isolation(status));
     add(sessions(status));
+    add(configuration(status));
     add(left_out(status));
+    add(members(status));
     add(agent(status));
     lines
 }
@@ -154,6 +156,32 @@ fn sessions(status: &StatusView) -> Vec<Markup> {
         line("session", &what, refusal.and_then(|refusal| refusal.at.as_deref()), status)
     })
     .collect()
+}
+
+/// Why the configuration in use is not the newest.
+fn configuration(status: &StatusView) -> Vec<Markup> {
+    let configuration = &status.configuration;
+    let troubles = [
+        (&configuration.refused, "A newer configuration is refused; the one before runs on"),
+        (&configuration.unreadable, "The configuration cannot be read; what was read before runs on"),
+    ];
+    let trouble = |(trouble, words): (&Option<ConfigurationTroubleView>, &str)| {
+        let trouble = trouble.as_ref()?;
+        let what = html! {
+            (words) ": " strong { (configuration.source) }
+            ul { @for problem in &trouble.problems { li { (problem) } } }
+        };
+        Some(line("configuration", &what, trouble.since.as_deref(), status))
+    };
+    troubles.into_iter().filter_map(trouble).collect()
+}
+
+/// While the members are not known, or do not know of this agent, targets are probed twice, or by nobody.
+fn members(status: &StatusView) -> Vec<Markup> {
+    let Some(members) = &status.members else { return Vec::new() };
+    // The share's own beginning, which is the trouble's only where the trouble made the share.
+    let since = members.since.as_deref().filter(|_| members.state == "stand_in");
+    members.problem.iter().map(|problem| line("members", &html! { (problem) }, since, status)).collect()
 }
 
 fn left_out(status: &StatusView) -> Vec<Markup> {

@@ -5,13 +5,15 @@
 //! summary    a spoke's targets as one state                  map        hub, endpoint and spokes as a picture
 //! figures    times and numbers as people read them           table      the spokes, sorted and filtered
 //! history    an hour in a few pixels                         details    endpoint, isolation, loads, failures
-//! spoke      the page of a spoke                             assets     style and script, known by their hashes
+//! spoke      the page of a spoke                             agent      the agent: configuration, members, place
+//! assets     style and script, known by their hashes
 //! ```
 //!
 //! Everything is rendered here: without its script the page is whole and merely stands still. `maud` escapes
 //! every value; nothing from outside is ever marked as markup. Lists are cut, with a note, so that a page stays
 //! of a size that a browser likes whatever the configuration is.
 
+mod agent;
 mod assets;
 mod attention;
 mod details;
@@ -140,6 +142,7 @@ fn front(status: &StatusView, spokes: &[Summary<'_>], query: &Query) -> Markup {
             p.lead {
                 @if agent.ready { "The agent is ready." }
                 @else { "Not ready: " (agent.missing.join("; ")) "." }
+                (agent::share(status.members.as_ref()))
             }
             (figures::tiles(status))
         }
@@ -153,6 +156,7 @@ fn front(status: &StatusView, spokes: &[Summary<'_>], query: &Query) -> Markup {
         @if let Some(isolation) = &status.isolation { (details::isolation(status, isolation)) }
         @if !status.loads.is_empty() { (details::loads(status)) }
         (details::failures(status, status.failures.iter(), "Last failures", true))
+        (agent::section(status))
     }
 }
 

@@ -5,7 +5,8 @@ use super::*;
 use crate::domain::moment::Moment;
 use crate::recording::examples::{attempt, recorder, seen, spoke, target, wall};
 use crate::recording::{
-    AddressSeen, CertificateSeen, LoadInfo, PlaceSeen, Recorder, Shaken, Trouble, WatchedPlace,
+    AddressSeen, AgentPlace, CertificateSeen, LoadInfo, MembersState, MembersStatus, PlaceSeen, Recorder,
+    Shaken, Trouble, WatchedPlace,
 };
 use crate::web::status::status_for_tests;
 use proptest::prelude::*;
@@ -169,6 +170,93 @@ fn a_zone_that_is_down_and_a_certificate_that_ends_are_told_of() {
         assert!(html.contains(text), "{text}: {html}");
     }
     assert_eq!(html.matches(">certificate</span>").count(), 1, "the same one at two places is one line");
+}
+
+#[test]
+fn a_configuration_that_is_not_the_newest_is_told_of_with_its_problems() {
+    let recorder = fleet(1);
+    recorder.set_configuration_source("s3://bucket/<b>.yaml");
+    recorder.configuration_read(wall(SECOND * 20));
+    let fine = page(&recorder, "").html;
+    assert!(
+        fine.contains("s3://bucket/&lt;b&gt;.yaml, read <time")
+            && fine.contains("No fault that spokes share")
+    );
+    recorder.configuration_unreadable(wall(SECOND * 40), "AccessDenied".to_owned());
+    let unreadable = page(&recorder, "").html;
+    recorder.configuration_refused(wall(SECOND * 50), vec!["`webb` is <not> known".to_owned()]);
+    let refused = page(&recorder, "").html;
+    for (html, words, problem, since, state) in [
+        (
+            &unreadable,
+            "The configuration cannot be read;",
+            "AccessDenied",
+            "20\u{a0}s ago",
+            "it cannot be read again",
+        ),
+        (
+            &refused,
+            "A newer configuration is refused;",
+            "`webb` is &lt;not&gt; known",
+            "10\u{a0}s ago",
+            "a newer one is refused",
+        ),
+    ] {
+        assert_eq!(html.matches(">configuration</span>").count(), 1);
+        for text in [words, &format!("<li>{problem}</li>"), &format!(">{since}</time>"), state] {
+            assert!(html.contains(text), "{text}: {html}");
+        }
+    }
+    recorder.configuration_read(wall(SECOND * 55));
+    assert!(!page(&recorder, "").html.contains(">configuration</span>"));
+}
+
+#[test]
+fn a_member_says_whose_share_is_shown_and_what_is_the_matter() {
+    let recorder = fleet(1);
+    assert!(!page(&recorder, "").html.contains("Members"), "one agent does all");
+    let members = |state, names: &[&str], problem: Option<&str>| {
+        let names: Vec<std::sync::Arc<str>> = names.iter().map(|name| (*name).into()).collect();
+        recorder.set_members(Some(MembersStatus {
+            state,
+            me: names.get(1).cloned().into_iter().collect(),
+            names: names.into(),
+            first: false,
+            replicas: 2,
+            since: wall(SECOND * 30),
+            problem: problem.map(str::to_owned),
+        }));
+        page(&recorder, "").html
+    };
+    let has = |html: &str, texts: &[&str]| {
+        for text in texts {
+            assert!(html.contains(text), "{text}: {html}");
+        }
+    };
+    let sharing = members(MembersState::Sharing, &["10.0.1.5", "10.0.1.6"], None);
+    let own = "10.0.1.5, <strong>10.0.1.6</strong> (this one)";
+    has(
+        &sharing,
+        &["It is one of 2 members", own, "each probed by 2 members, for <time", "not begun by this agent"],
+    );
+    assert!(!sharing.contains(">members</span>"));
+    let unnamed = members(MembersState::Sharing, &["a", "b"], Some("DNS does not name <this> agent"));
+    has(&unnamed, &[">members</span> <span class=\"what\">DNS does not name &lt;this&gt; agent</span></li>"]);
+    let waiting = members(MembersState::Waiting, &[], None);
+    has(&waiting, &["The members are not known yet, so nothing is probed."]);
+    let alone = members(MembersState::StandIn, &[], Some("the members are not known"));
+    has(&alone, &["so it probes every target", ">members</span>", ">30\u{a0}s ago</time>", "everything"]);
+    let names: Vec<String> = (0..200).map(|nth| format!("member-{nth}")).collect();
+    let many = members(MembersState::Sharing, &names.iter().map(String::as_str).collect::<Vec<_>>(), None);
+    has(&many, &["member-15, and 184 more"]);
+    recorder.set_agent_place(AgentPlace {
+        cluster: Some("hub".into()),
+        task: Some("<i>task</i>".into()),
+        availability_zone: None,
+    });
+    let html = page(&recorder, "").html;
+    has(&html, &["<dt>Cluster</dt><dd>hub</dd>", "<dd>&lt;i&gt;task&lt;/i&gt;</dd>"]);
+    assert!(!html.contains("Availability zone"));
 }
 
 #[test]
