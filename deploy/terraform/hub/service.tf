@@ -97,10 +97,10 @@ resource "aws_ecs_service" "agent" {
   task_definition = aws_ecs_task_definition.agent[0].arn
   launch_type     = "FARGATE"
   # One task, and the old one ends before the new one begins: without `members` two tasks would double every probe. With them
-  # no probe is left out: new tasks come first.
+  # no probe is left out: new tasks come first, but never more than the eight that Cloud Map names in one answer.
   desired_count                      = var.agents
   deployment_minimum_healthy_percent = var.agents == 1 ? 0 : 100
-  deployment_maximum_percent         = var.agents == 1 ? 100 : 200
+  deployment_maximum_percent         = var.agents == 1 ? 100 : min(200, ceil(800 / var.agents))
   availability_zone_rebalancing      = "DISABLED"
   # A shell within the task would need a writable root.
   enable_execute_command = false

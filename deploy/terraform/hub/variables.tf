@@ -287,17 +287,19 @@ variable "agents" {
   default     = 1
 
   validation {
-    # Cloud Map answers a name with eight addresses at most, and a member that is not in the answer is nobody's.
-    condition     = var.agents >= 1 && var.agents <= 8 && floor(var.agents) == var.agents
-    error_message = "agents is a whole number from 1 to 8, the most that Cloud Map names in one answer. For more, run several hubs of the module with \"members: {shard: 1/3}\"."
+    # Cloud Map answers a name with eight addresses at most, others each time, and members that see different answers
+    # divide differently. A deployment needs one of the eight places.
+    condition     = var.agents >= 1 && var.agents <= 7 && floor(var.agents) == var.agents
+    error_message = "agents is a whole number from 1 to 7: Cloud Map names eight in one answer, and a deployment needs a place. For more, run several hubs of the module with \"members: {shard: 1/3}\"."
   }
   validation {
     condition     = var.agents == 1 || (var.compute == "fargate" && var.namespace != null)
     error_message = "Several agents find each other by their name in Cloud Map: set namespace, with compute = \"fargate\"."
   }
   validation {
-    condition     = var.agents == 1 || can(yamldecode(var.config_yaml).members)
-    error_message = "config_yaml has no members: each of several agents would send every probe."
+    # `shard` is no way out: all tasks have the same configuration.
+    condition     = var.agents == 1 || can(yamldecode(var.config_yaml).members.dns)
+    error_message = "config_yaml has no members.dns: each of several agents would send every probe."
   }
 }
 

@@ -147,6 +147,32 @@ run "several_agents_share_and_overlap_while_they_are_replaced" {
   }
 }
 
+run "a_deployment_never_runs_more_agents_than_one_answer_names" {
+  command = plan
+
+  variables {
+    agents      = 7
+    namespace   = { name = "spokeprobe.internal" }
+    config_yaml = "spokes: []\nmembers: {dns: agent.spokeprobe.internal}"
+  }
+  assert {
+    # ECS rounds down.
+    condition     = floor(7 * aws_ecs_service.agent[0].deployment_maximum_percent / 100) == 8
+    error_message = "Cloud Map names eight of them, others each time."
+  }
+}
+
+run "several_agents_with_one_shard_are_refused" {
+  command = plan
+
+  variables {
+    agents      = 2
+    namespace   = { name = "spokeprobe.internal" }
+    config_yaml = "spokes: []\nmembers: {shard: 1/2}"
+  }
+  expect_failures = [var.agents]
+}
+
 run "several_agents_without_members_are_refused" {
   command = plan
 
@@ -167,11 +193,11 @@ run "several_agents_without_a_name_are_refused" {
   expect_failures = [var.agents]
 }
 
-run "more_agents_than_one_answer_names_are_refused" {
+run "more_agents_than_one_answer_and_a_deployment_have_room_for_are_refused" {
   command = plan
 
   variables {
-    agents      = 9
+    agents      = 8
     namespace   = { name = "spokeprobe.internal" }
     config_yaml = "spokes: []\nmembers: {dns: agent.spokeprobe.internal}"
   }
