@@ -101,7 +101,7 @@ def test_what_would_be_made(tested: Callable[[str], str], module: str) -> None:
 @pytest.mark.parametrize(
     ("module", "path", "old", "new"),
     [
-        ("hub", "hub/service.tf", "deployment_maximum_percent         = var.agents == 1 ? 100 : 200", "deployment_maximum_percent         = 200"),
+        ("hub", "hub/service.tf", "deployment_maximum_percent         = var.agents == 1 ? 100 : min(200, ceil(800 / var.agents))", "deployment_maximum_percent         = 200"),
         ("spoke", "spoke/main.tf", 'StringEquals = { "sts:ExternalId" = var.external_id }', ""),
         ("testbed", "testbed/network.tf", 'Condition = { ArnEquals = { "aws:PrincipalArn" = module.spoke.role_arn } }', ""),
     ],
