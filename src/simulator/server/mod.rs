@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 /// The most connections at once over all listeners.
-const CONNECTION_LIMIT: usize = 8192;
+const CONNECTION_LIMIT: usize = 16_384;
 /// How long a handshake may take.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
