@@ -40,7 +40,7 @@ pub(crate) fn outside_for(name: &str, fleet: Fleet, listen: std::net::SocketAddr
 
 /// 64 workers that make one attempt after the other, on one thread.
 pub(crate) fn measure_closed_loop(effort: Effort) -> Vec<Figure> {
-    let fleet = Fleet { spokes: 4, apis: 4, probes: 4, cadence: "every: 30s" };
+    let fleet = Fleet::new(4, 4, 4, "every: 30s");
     assert_eq!(fleet.targets(), WORKERS);
     let (hub, path) = outside_for("closed-loop", fleet, ([127, 0, 0, 1], 0).into());
     let environment = hub.environment();
@@ -199,7 +199,7 @@ async fn closed_loop(
 
 /// `spokeprobe run` at 100 attempts a second, most of its time asleep.
 pub(crate) fn measure_low_rate(effort: Effort) -> Vec<Figure> {
-    let fleet = Fleet { spokes: 10, apis: 2, probes: 5, cadence: "every: 1s" };
+    let fleet = Fleet::new(10, 2, 5, "every: 1s");
     let listen = free_address();
     let (hub, path) = outside_for("low-rate", fleet, listen);
     let agent = hub.start_agent(&path, true);

@@ -17,6 +17,10 @@ pub(crate) struct Fleet {
     pub(crate) probes: usize,
     /// When a probe fires, as in the configuration.
     pub(crate) cadence: &'static str,
+    /// How apis are called, as in the configuration.
+    pub(crate) addressing: &'static str,
+    /// How long one spoke in ten lets each call hang before it is given up, in milliseconds; 0 for none that hangs.
+    pub(crate) hang_ms: u32,
 }
 
 /// Where the agent connects instead of AWS.
@@ -27,11 +31,33 @@ pub(crate) struct Outside<'a> {
 }
 
 const HUB: &str = "111122223333";
+const ENDPOINT: &str = "vpce-0123456789abcdef0";
+
+/// Of so many spokes one hangs, where any does.
+const HANGS_ONE_IN: usize = 10;
+
+/// What a configuration has that does not say how apis are called.
+const PRIVATE_DNS: &str = "private_dns";
 
 impl Fleet {
+    /// So many spokes, apis in each and probes of each of those, all of which answer at once.
+    pub(crate) const fn new(spokes: usize, apis: usize, probes: usize, cadence: &'static str) -> Self {
+        Self { spokes, apis, probes, cadence, addressing: PRIVATE_DNS, hang_ms: 0 }
+    }
+
+    /// An api, and so a host name, for each target: ten in each spoke.
+    pub(crate) const fn of_apis(targets: usize, cadence: &'static str, addressing: &'static str) -> Self {
+        Self { addressing, ..Self::new(targets / 10, 10, 1, cadence) }
+    }
+
+    /// Whether calls of a spoke hang.
+    pub(crate) const fn hangs(self, spoke: usize) -> bool {
+        self.hang_ms > 0 && spoke % HANGS_ONE_IN == HANGS_ONE_IN - 1
+    }
+
     /// 50 targets in each of so many spokes: 5 apis of 10 probes.
     pub(crate) const fn of_targets(targets: usize, cadence: &'static str) -> Self {
-        Self { spokes: targets / 50, apis: 5, probes: 10, cadence }
+        Self::new(targets / 50, 5, 10, cadence)
     }
 
     pub(crate) const fn targets(self) -> usize {
@@ -56,6 +82,11 @@ accounts:
         );
         for spoke in 0..self.spokes {
             let account = account(spoke);
+            let integration = if self.hangs(spoke) {
+                format!("timeout, latency: {}ms", self.hang_ms)
+            } else {
+                "{json: {hello: world}}".to_owned()
+            };
             let _written = write!(
                 text,
                 r#"  - id: "{account}"
@@ -73,7 +104,7 @@ accounts:
                     r#"      - id: {}
         stages: [api]
         resource_policy: {{Version: "2012-10-17", Statement: [{{Effect: Allow, Principal: "*", Action: execute-api:Invoke, Resource: "execute-api:/*", Condition: {{StringEquals: {{aws:SourceVpce: vpce-0123456789abcdef0}}}}}}]}}
-        routes: [{{method: GET, path: /, authorization: AWS_IAM, integration: {{json: {{hello: world}}}}}}]
+        routes: [{{method: GET, path: /, authorization: AWS_IAM, integration: {integration}}}]
 "#,
                     api_id(spoke, api)
                 );
@@ -84,8 +115,11 @@ accounts:
 
     /// The agent's configuration; without an outside for the hub in memory.
     pub(crate) fn config(self, outside: Option<&Outside<'_>>, listen: SocketAddr) -> String {
-        let mut text =
-            String::from("hub:\n  region: eu-west-1\n  endpoint:\n    id: vpce-0123456789abcdef0\n");
+        let mut text = format!(
+            "hub:\n  region: eu-west-1\n  endpoint:\n    id: {ENDPOINT}\n    addressing: {}\n    dns_name: \
+             {ENDPOINT}-abcdefgh.execute-api.eu-west-1.vpce.amazonaws.com\n",
+            self.addressing
+        );
         if let Some(Outside { endpoint_url, ca_file, sts_url }) = outside {
             let _written = write!(
                 text,

@@ -12,6 +12,8 @@
 //! attempts whole attempts over TLS: a closed loop, and the agent at a low rate
 //! memory   the agent with 100, 1,000 and 10,000 targets, and what a scrape of it costs
 //! start    from exec to the first result
+//! scale    the agent with 100, 1,000 and 10,000 targets over sockets, with one host name and with one each; with
+//!          a tenth of the spokes hanging
 //! lateness how late the pacer is beside a bare thread, and how often it wakes up
 //! clock    the stop watch and batches       process  other processes: start, pin, ask
 //! usage    what the kernel counts of them   figure   a row of the table
@@ -35,11 +37,13 @@ mod machine;
 mod memory;
 mod micro;
 mod process;
+mod scale;
 mod start;
 mod usage;
 
 use figure::Figure;
 use process::Cores;
+use scale::Case;
 use std::process::ExitCode;
 
 /// The parts in the order of the table. `client` parts are pinned to the client's core.
@@ -51,6 +55,41 @@ const PARTS: &[Part] = &[
     Part { name: "memory-1000", is_client: false, run: |effort| memory::measure(1_000, effort) },
     Part { name: "memory-10000", is_client: false, run: |effort| memory::measure(10_000, effort) },
     Part { name: "start", is_client: false, run: start::measure },
+    Part {
+        name: "scale-shared-100",
+        is_client: false,
+        run: |effort| scale::measure(Case::Shared, 100, effort),
+    },
+    Part {
+        name: "scale-shared-1000",
+        is_client: false,
+        run: |effort| scale::measure(Case::Shared, 1_000, effort),
+    },
+    Part {
+        name: "scale-shared-10000",
+        is_client: false,
+        run: |effort| scale::measure(Case::Shared, 10_000, effort),
+    },
+    Part {
+        name: "scale-names-100",
+        is_client: false,
+        run: |effort| scale::measure(Case::Names, 100, effort),
+    },
+    Part {
+        name: "scale-names-1000",
+        is_client: false,
+        run: |effort| scale::measure(Case::Names, 1_000, effort),
+    },
+    Part {
+        name: "scale-names-10000",
+        is_client: false,
+        run: |effort| scale::measure(Case::Names, 10_000, effort),
+    },
+    Part {
+        name: "scale-hang-1000",
+        is_client: false,
+        run: |effort| scale::measure(Case::Hanging, 1_000, effort),
+    },
     Part { name: "lateness", is_client: false, run: lateness::measure },
 ];
 

@@ -172,6 +172,7 @@ fn serve(recorder: Arc<Recorder>) -> SocketAddr {
     told.recv().expect("a listener")
 }
 
-fn thousands(number: usize) -> String {
+/// A number as it is read.
+pub(crate) fn thousands(number: usize) -> String {
     if number < 1_000 { number.to_string() } else { format!("{},{:03}", number / 1_000, number % 1_000) }
 }

@@ -41,7 +41,7 @@ pub(crate) fn measure(effort: Effort) -> Vec<Figure> {
 }
 
 fn plan() -> Plan {
-    let fleet = Fleet { spokes: 1, apis: 1, probes: 1, cadence: "every: 30s" };
+    let fleet = Fleet::new(1, 1, 1, "every: 30s");
     let text = fleet.config(None, ([127, 0, 0, 1], 0).into());
     sources::load_plan_text("generated", &text, &|_| None).expect("a valid configuration").plan
 }

@@ -113,7 +113,21 @@ impl Process {
     pub(crate) fn resident_bytes(&self) -> f64 {
         usage::resident_bytes(&self.0.id().to_string())
     }
+
+    /// Whether it has not ended.
+    pub(crate) fn is_running(&self) -> bool {
+        std::path::Path::new(&format!("/proc/{}/fd", self.0.id())).read_dir().is_ok()
+    }
+
+    /// How many files it has open, sockets among them.
+    pub(crate) fn open_files(&self) -> f64 {
+        usage::open_files(&self.0.id().to_string())
+    }
 }
+
+/// Ten thousand host names are ten thousand connections, and most shells begin programs with a soft limit of 1,024 open
+/// files. The agent raises its own.
+const WITH_ALL_FILES: &str = r#"ulimit -S -n "$(ulimit -H -n)"; exec "$@""#;
 
 /// The simulated hub on sockets.
 pub(crate) struct SimulatedHub {
@@ -129,9 +143,10 @@ impl SimulatedHub {
         fs::create_dir_all(&folder).expect("a folder for what is generated");
         let file = folder.join("world.yaml");
         fs::write(&file, world).expect("the world can be written");
-        let mut command = Cores::find().command(SPOKEPROBE, false);
+        let mut command = Cores::find().command("sh", false);
         command
-            .args(["--log", "error", "simulate", "--json", "--world"])
+            .args(["-c", WITH_ALL_FILES, "sh", SPOKEPROBE])
+            .args(["--log", "error", "simulate", "--json", "--control", "127.0.0.1:0", "--world"])
             .arg(&file)
             .arg("--out")
             .arg(&folder);
@@ -152,6 +167,15 @@ impl SimulatedHub {
     /// The address of one of its doors.
     pub(crate) fn url(&self, name: &str) -> &str {
         self.addresses[name].as_str().expect("an address")
+    }
+
+    /// What it has counted so far.
+    pub(crate) fn counts(&self) -> Value {
+        let url = self.url("control_url").strip_prefix("http://").expect("plain http");
+        let address = url.strip_suffix("/counts").and_then(|text| text.parse().ok()).expect("an address");
+        let (status, body) = get(address, "/counts").expect("an answer");
+        assert_eq!(status, 200, "{body}");
+        serde_json::from_str(&body).expect("JSON")
     }
 
     /// What an agent needs in its environment for the hub's credentials.
@@ -189,12 +213,22 @@ pub(crate) fn get(address: SocketAddr, path: &str) -> Option<(u16, String)> {
     Some((head.split(' ').nth(1)?.parse().ok()?, String::from_utf8_lossy(&body).into_owned()))
 }
 
+/// A POST without a body, in the same way.
+pub(crate) fn post(address: SocketAddr, path: &str) -> Option<(u16, String)> {
+    let (head, body) = ask(address, "POST", path, "Content-Length: 0\r\n")?;
+    Some((head.split(' ').nth(1)?.parse().ok()?, String::from_utf8_lossy(&body).into_owned()))
+}
+
 /// The same with the coding that is asked for: head and body as they came.
 pub(crate) fn get_as(address: SocketAddr, path: &str, coding: &str) -> Option<(String, Vec<u8>)> {
+    ask(address, "GET", path, &format!("Accept-Encoding: {coding}\r\n"))
+}
+
+fn ask(address: SocketAddr, method: &str, path: &str, more: &str) -> Option<(String, Vec<u8>)> {
     let mut stream = TcpStream::connect(address).ok()?;
     stream.set_read_timeout(Some(Duration::from_secs(20))).ok()?;
-    let headers = format!("Host: {address}\r\nConnection: close\r\nAccept-Encoding: {coding}\r\n");
-    write!(stream, "GET {path} HTTP/1.1\r\n{headers}\r\n").ok()?;
+    let headers = format!("Host: {address}\r\nConnection: close\r\n{more}");
+    write!(stream, "{method} {path} HTTP/1.1\r\n{headers}\r\n").ok()?;
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).ok()?;
     let end = answer.windows(4).position(|four| four == b"\r\n\r\n")? + 4;

@@ -11,9 +11,9 @@ const MILLISECONDS: f64 = 1e3;
 
 pub(crate) fn measure(effort: Effort) -> Vec<Figure> {
     // A rate, so that the target's place within an interval of seconds is not what is measured.
-    let one = Fleet { spokes: 1, apis: 1, probes: 1, cadence: "rate: 50/s" };
+    let one = Fleet::new(1, 1, 1, "rate: 50/s");
     let (ready, result) = starts("start-one", one, effort.batches());
-    let many = Fleet { spokes: 100, apis: 2, probes: 5, cadence: "every: 30s" };
+    let many = Fleet::new(100, 2, 5, "every: 30s");
     let (ready_many, result_many) = starts("start-many", many, effort.batches() / 2 + 1);
     let figure =
         |name: &str, values: &[f64], includes: &str| Figure::of(name, values, MILLISECONDS, "ms", includes);

@@ -43,3 +43,9 @@ pub(crate) fn resident_bytes(process: &str) -> f64 {
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("VmRSS");
     line.split_whitespace().next().and_then(|text| text.parse::<f64>().ok()).expect("a number") * 1024.0
 }
+
+/// How many files a process has open, sockets among them.
+pub(crate) fn open_files(process: &str) -> f64 {
+    let files = fs::read_dir(format!("/proc/{process}/fd")).expect("a process that runs");
+    f64::from(u32::try_from(files.count()).expect("below 4 billion"))
+}
