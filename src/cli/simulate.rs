@@ -35,7 +35,7 @@ pub(super) struct SimulateArgs {
     /// Where the credentials endpoint listens, over plain HTTP
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
     credentials: SocketAddr,
-    /// Serve GET /counts: requests by api, identity and code
+    /// Serve GET /counts: requests by api, identity and code; and GET /totals
     #[arg(long, value_name = "ADDRESS")]
     control: Option<SocketAddr>,
     /// Close connections that are idle for so long, in milliseconds

@@ -3,7 +3,7 @@
 //! No socket, no clock, no randomness: time is an argument and ids come from a counter, so the same
 //! requests at the same moments give the same bytes, over sockets and in memory.
 
-use super::counts::{Counters, Counts};
+use super::counts::{Counters, Counts, Totals};
 use super::credentials_endpoint;
 use super::deterministic::Sequence;
 use super::gateway::{self, Visit};
@@ -123,6 +123,12 @@ impl Hub {
     #[must_use]
     pub fn counts(&self) -> Counts {
         self.state().counters.read()
+    }
+
+    /// The sums of what was counted since the start.
+    #[must_use]
+    pub fn totals(&self) -> Totals {
+        self.state().counters.totals()
     }
 
     /// A copy of the world as it is at a moment.

@@ -57,6 +57,17 @@ impl Counts {
     }
 }
 
+/// Only how many there were of each kind since the start: cheap to ask for, however many rows there are.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Totals {
+    /// The requests through the endpoint.
+    pub requests: u64,
+    /// The calls to STS.
+    pub sts: u64,
+    /// The calls to the credentials endpoint.
+    pub credentials: u64,
+}
+
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
     requests: BTreeMap<[String; 3], u64>,
@@ -80,6 +91,11 @@ impl Counters {
 
     pub(crate) fn sts(&mut self, action: &str, role: &str, result: &str) {
         add(&mut self.sts, [action.to_owned(), role.to_owned(), result.to_owned()]);
+    }
+
+    pub(crate) fn totals(&self) -> Totals {
+        let (requests, sts) = (self.requests.values().sum(), self.sts.values().sum());
+        Totals { requests, sts, credentials: self.credentials }
     }
 
     pub(crate) fn read(&self) -> Counts {

@@ -19,12 +19,11 @@ pub(crate) struct Site<'w> {
 pub(crate) fn find<'w>(world: &'w World, request: &RawRequest, connection: &Connection) -> Option<Site<'w>> {
     let host = request.header_text("host")?.to_ascii_lowercase();
     let host = host.rsplit_once(':').map_or(host.as_str(), |(name, _)| name);
-    let site = by_domain(world, host, request.path()).or_else(|| {
-        let (account, api) = world.api(&api_id(world, host, request)?)?;
-        let (stage, path) = split_stage(request.path());
-        let stage = api.stages.iter().find(|each| *each == stage)?;
-        Some(Site { account, api, stage, path })
-    })?;
+    // No custom domain has a name of AWS's own, so one search is enough: a world may have ten thousand APIs.
+    let site = match api_id(world, host, request) {
+        Some(id) => by_id(world, &id, request.path())?,
+        None => by_domain(world, host, request.path())?,
+    };
     // UNCONFIRMED which refusal the strict mode gives; the documentation only says "rejects".
     let strict = site.api.strict_access && connection.tls_name.as_deref().is_some_and(|name| name != host);
     (!site.api.public && !strict).then_some(site)
@@ -41,6 +40,13 @@ fn api_id(world: &World, host: &str, request: &RawRequest) -> Option<String> {
         || world.endpoint.zones.keys().any(|zone| host == world.zonal_name(zone));
     let named = of_endpoint.then(|| request.header_text("x-apigw-api-id")).flatten();
     named.map(str::to_owned)
+}
+
+fn by_id<'w>(world: &'w World, id: &str, path: &str) -> Option<Site<'w>> {
+    let (account, api) = world.api(id)?;
+    let (stage, path) = split_stage(path);
+    let stage = api.stages.iter().find(|each| *each == stage)?;
+    Some(Site { account, api, stage, path })
 }
 
 fn by_domain<'w>(world: &'w World, host: &str, path: &str) -> Option<Site<'w>> {

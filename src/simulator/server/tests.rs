@@ -120,6 +120,10 @@ async fn rubbish_and_too_much_are_refused_and_the_server_goes_on() {
     let counts: crate::simulator::Counts =
         serde_json::from_str(text.split("\r\n\r\n").nth(1).unwrap()).unwrap();
     assert_eq!((counts.total(), counts.of_api("a1b2c3d4e5")), (1, 1));
+    let totals =
+        talk(running.control_addr.unwrap(), b"GET /totals HTTP/1.1\r\nConnection: close\r\n\r\n").await;
+    let totals = String::from_utf8_lossy(&totals.unwrap()).into_owned();
+    assert!(totals.ends_with(r#"{"requests":1,"sts":0,"credentials":0}"#), "{totals}");
 }
 
 #[tokio::test]
