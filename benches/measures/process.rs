@@ -169,13 +169,15 @@ impl SimulatedHub {
         self.addresses[name].as_str().expect("an address")
     }
 
-    /// What it has counted so far.
-    pub(crate) fn counts(&self) -> Value {
+    /// How many requests and calls to STS it has counted so far.
+    pub(crate) fn counted(&self) -> (f64, f64) {
         let url = self.url("control_url").strip_prefix("http://").expect("plain http");
         let address = url.strip_suffix("/counts").and_then(|text| text.parse().ok()).expect("an address");
-        let (status, body) = get(address, "/counts").expect("an answer");
+        let (status, body) = get(address, "/totals").expect("an answer");
         assert_eq!(status, 200, "{body}");
-        serde_json::from_str(&body).expect("JSON")
+        let totals: Value = serde_json::from_str(&body).expect("JSON");
+        let total = |name: &str| totals[name].as_f64().expect("a number");
+        (total("requests"), total("sts"))
     }
 
     /// What an agent needs in its environment for the hub's credentials.

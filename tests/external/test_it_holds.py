@@ -95,13 +95,13 @@ def test_sigterm_under_full_load(binary: Path, launcher: Launcher) -> None:
     configured.append(spoke(spokes - 1, probe(every="1s")))
     sections: dict[str, object] = {}
     if LONG:
-        # A load begins at a whole minute, by the wall clock.
-        at = datetime.now(timezone.utc) + timedelta(seconds=70)
+        # A load begins at a whole minute of the wall clock, and no sooner than two minutes after the agent's start.
+        at = datetime.now(timezone.utc) + timedelta(seconds=190)
         load = {"name": "drill", "probe": f"spoke-{spokes - 1}/hoot/hello", "stages": [{"to": "60/s", "for": "1s"}, {"hold": "10m"}]}
         sections["loads"] = [load | {"at": f"{at:%H:%M}"}]
     agent = setting.start(configured, **sections)
     if LONG:
-        agent.program.wait_for("the load runs", lambda: agent.metrics().sum("load_running") == 1, 90)
+        agent.program.wait_for("the load runs", lambda: agent.metrics().sum("load_running") == 1, 210)
     time.sleep(20 if LONG else 5)
     metrics = agent.metrics()
     before = Books.of(metrics)
