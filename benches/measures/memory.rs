@@ -166,7 +166,7 @@ fn serve(recorder: Arc<Recorder>) -> SocketAddr {
                 now: Arc::new(|| SystemTime::UNIX_EPOCH),
                 started_at: SystemTime::UNIX_EPOCH,
             };
-            web::serve(listener, state, CancellationToken::new()).await;
+            web::serve(&listener, state, CancellationToken::new()).await;
         });
     });
     told.recv().expect("a listener")
