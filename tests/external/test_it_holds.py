@@ -191,7 +191,7 @@ def test_a_reload_every_second(binary: Path, launcher: Launcher) -> None:
 
 def test_sts_is_gone_for_two_lives_of_its_sessions(binary: Path, launcher: Launcher, closing) -> None:
     """STS gone for twice the life of a session: used to its end and no longer, then said so; unsigned probes go on; no stampede after."""
-    life, spokes = (60, 10) if LONG else (8, 4)
+    life, spokes = (60, 10) if LONG else (6, 4)
     door = closing(Door())
     setting = Setting(launcher, binary, world(spokes, session_life=f"{life}s"), door.url)
     door.leads_to(setting.hub.sts_url)
