@@ -24,7 +24,7 @@ const MARK_CHARS: usize = 300;
 /// The answers that the clock skew is estimated from.
 const SKEW_SAMPLES: usize = 15;
 /// How long an answer says anything of the clocks of now: while nothing is answered, a clock may have been set right.
-const SKEW_HOLDS_FOR: Duration = Duration::from_secs(600);
+pub(super) const SKEW_HOLDS_FOR: Duration = Duration::from_secs(600);
 
 /// How a target's last attempt ended, and since when attempts end like that.
 #[derive(Debug, Clone)]

@@ -15,6 +15,8 @@ pub struct TargetCondition {
     pub plain: bool,
     /// The last reason, whether it was as expected, and since when; `None` before the first attempt.
     pub last: Option<(Reason, bool, SystemTime)>,
+    /// Whether the last attempt ended within the last ten minutes: what is older says little of now.
+    pub recent: bool,
 }
 
 /// How a spoke's session stands.

@@ -380,7 +380,7 @@ impl Recorder {
             let counts = target.counts();
             conditions.due += counts.due;
             conditions.overloaded += counts.overloaded();
-            conditions.targets.push(target.condition());
+            conditions.targets.push(target.condition(now));
         }
         conditions.spokes = spokes
             .into_iter()

@@ -362,9 +362,10 @@ async fn a_server_that_ended_by_itself_begins_again_and_who_connected_meanwhile_
     let waiting = get(&agent, "/-/healthy");
     let begun = async {
         tokio::time::sleep(Duration::from_millis(50)).await;
-        served(&agent.listener, &agent.state, &agent.shutdown)
+        // A handle, to be waited for later.
+        [served(&agent.listener, &agent.state, &agent.shutdown)]
     };
-    let ((code, _), again) = tokio::join!(waiting, begun);
+    let ((code, _), [again]) = tokio::join!(waiting, begun);
     assert_eq!(code, 200);
     // Told to stop, it lets nobody wait on the port, and does not begin once more.
     agent.shutdown.cancel();

@@ -19,7 +19,6 @@ from pathlib import Path
 import pytest
 import yaml
 from agent import HUB, HUB_KEYS, Metrics, configuration, spoke, write_configuration
-from conftest import ROOT
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -27,6 +26,8 @@ from cryptography.x509.oid import NameOID
 from processes import Launcher, Program, free_port, http_get, wait_until
 from rude import RudeEndpoint
 from sts import SmallSts
+
+ROOT = Path(__file__).resolve().parents[2]
 
 EXAMPLE = ROOT / "deploy" / "prometheus" / "web.yaml"
 USER, PASSWORD = "prometheus", "test"

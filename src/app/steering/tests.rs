@@ -266,7 +266,7 @@ async fn another_share_is_taken_from_the_plan_in_use() {
         share.owns("a/x").is_some()
     });
     let owner = owner.unwrap().clone();
-    stage.shares.send_replace(Some(Arc::new(Share::of(names.clone(), &[owner.clone()], one))));
+    stage.shares.send_replace(Some(Arc::new(Share::of(names.clone(), std::slice::from_ref(&owner), one))));
     seconds(1).await;
     assert_eq!(stage.plans(), [3]);
     stage.set(Some(&text(4)));

@@ -13,7 +13,12 @@ fn at(seconds: u64) -> SystemTime {
 }
 
 fn target(spoke: usize, reason: Reason, since: SystemTime) -> TargetCondition {
-    TargetCondition { spoke: name(spoke), plain: true, last: Some((reason, reason == Reason::None, since)) }
+    TargetCondition {
+        spoke: name(spoke),
+        plain: true,
+        last: Some((reason, reason == Reason::None, since)),
+        recent: true,
+    }
 }
 
 /// Spokes of one probe each.
@@ -111,6 +116,9 @@ fn the_agents_own_troubles_are_its_own() {
     assert_eq!(skew(-61.0), [(AGENT, "clock_skew")]);
     assert_eq!(skew(59.0), []);
     assert_eq!(found(&world(&[Reason::ClockSkew; 3], at(0))), [(AGENT, "clock_skew")]);
+    let mut long_ago = world(&[Reason::ClockSkew; 3], at(0));
+    long_ago.targets.iter_mut().for_each(|target| target.recent = false);
+    assert_eq!(found(&long_ago), [], "asked seldom, and the clock may be right by now");
     assert_eq!(found(&world(&[Reason::ClockSkew, Reason::None, Reason::None], at(0))), []);
     let load = |due, overloaded, sent, lag_seconds| {
         found(&Conditions { due, overloaded, sent, lag_seconds, ..Conditions::default() })

@@ -5,6 +5,7 @@ use crate::domain::identity::Identity;
 use crate::domain::moment::Moment;
 use crate::domain::observation::Twin;
 use crate::domain::outcome::Reason;
+use crate::recording::board::SKEW_HOLDS_FOR;
 use crate::recording::conditions::TargetCondition;
 use crate::recording::diagnosis::{KnownDiagnosis, TwinEnd};
 use crate::recording::locked;
@@ -43,12 +44,13 @@ impl TargetRecorder {
     }
 
     /// How it stands, for what many targets share.
-    pub(in crate::recording) fn condition(&self) -> TargetCondition {
+    pub(in crate::recording) fn condition(&self, now: Moment) -> TargetCondition {
         let state = locked(&self.state);
         TargetCondition {
             spoke: self.id.spoke.clone(),
             plain: state.target.identity == Identity::Spoke && !state.target.expectation.is_guard(),
             last: state.last.as_ref().map(|last| (last.reason, last.expected, last.since)),
+            recent: state.last.as_ref().is_some_and(|last| now.since(last.done) <= SKEW_HOLDS_FOR),
         }
     }
 }
