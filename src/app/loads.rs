@@ -15,6 +15,7 @@ use crate::seams;
 use crate::signing::SigningScope;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 /// The hands of a run: an attempter over the transport of loads.
@@ -106,19 +107,27 @@ pub(super) async fn keep(agent: Arc<Agent>, shutdown: CancellationToken) {
     }
 }
 
-/// Stops all runs of load at each SIGUSR1. Never ends. The agent listens also when no load is configured: the
-/// system's own answer to this signal is to end the process.
-pub async fn stop_loads_on_signal(switch: Switch) {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut asked = match signal(SignalKind::user_defined1()) {
-        Ok(asked) => asked,
-        Err(error) => {
-            tracing::error!(%error, "SIGUSR1 cannot be listened to; stop loads with the stop file or over HTTP");
-            return;
+/// SIGUSR1, which stops all runs of load. The agent listens also when no load is configured, and before it has read its
+/// configuration: the system's own answer to this signal is to end the process.
+pub struct StopSignal(Signal);
+
+impl StopSignal {
+    /// Listens from now on; `None`, and a line in the log, where that cannot be.
+    #[must_use]
+    pub fn listen() -> Option<Self> {
+        signal(SignalKind::user_defined1())
+            .inspect_err(|error| {
+                tracing::error!(%error, "SIGUSR1 cannot be listened to; stop loads with the stop file or over HTTP");
+            })
+            .ok()
+            .map(Self)
+    }
+
+    /// Stops what runs at each signal. Never ends.
+    pub async fn pass_on(mut self, switch: Switch) {
+        while self.0.recv().await.is_some() {
+            let stopped = switch.stop_all("SIGUSR1").len();
+            tracing::warn!(stopped, "SIGUSR1: loads are stopped");
         }
-    };
-    while asked.recv().await.is_some() {
-        let stopped = switch.stop_all("SIGUSR1").len();
-        tracing::warn!(stopped, "SIGUSR1: loads are stopped");
     }
 }

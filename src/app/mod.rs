@@ -19,7 +19,7 @@ mod steering;
 pub use drain::{DRAIN_DEADLINE, termination};
 pub use explanation::explanation;
 pub use load_once::{LoadNotBegun, LoadOnce};
-pub use loads::stop_loads_on_signal;
+pub use loads::StopSignal;
 pub use network::Network;
 pub use once::{Once, OnceFailure};
 pub use outside::{Seams, SetupProblem};

@@ -76,7 +76,9 @@ async fn run(args: &DemoArgs) -> Result<Exit, String> {
     let seams = Seams::real(&plan.settings).map_err(|problem| problem.to_string())?;
     let app = App::build(&plan, seams).map_err(|problem| problem.to_string())?;
     welcome(args, listen, &plan, &simulator);
-    crate::seams::spawn("stop signal", app::stop_loads_on_signal(app.load_switch()));
+    if let Some(stop_signal) = app::StopSignal::listen() {
+        crate::seams::spawn("stop signal", stop_signal.pass_on(app.load_switch()));
+    }
     let recorder = std::sync::Arc::clone(app.recorder());
     let shutdown = CancellationToken::new();
     crate::seams::spawn("demo end", end(args.duration, shutdown.clone()));

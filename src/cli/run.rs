@@ -1,7 +1,7 @@
 //! `spokeprobe run`: the agent.
 
 use super::{ConfigArgs, Exit, configuration, logging, output};
-use crate::app::{self, App, Asking, Hangup, Seams, Steering, SteeringParts, WatchMembers};
+use crate::app::{self, App, Asking, Hangup, Seams, Steering, SteeringParts, StopSignal, WatchMembers};
 use crate::config::units;
 use crate::members;
 use crate::recording::{AgentPlace, Recorder};
@@ -63,15 +63,7 @@ pub(super) async fn run(args: RunArgs) -> Exit {
     let hangup = Asking::listen_for_hangup()
         .inspect_err(|error| tracing::warn!(%error, "SIGHUP cannot be listened to"))
         .ok();
-    let Some((reader, texts, loaded)) = read(&args.config).await else { return Exit::Usage };
-    configuration::log_oddities(&loaded);
-    let seams = match Seams::real(&loaded.plan.settings) {
-        Ok(seams) => seams,
-        Err(problem) => {
-            output::error(&problem.to_string());
-            return Exit::Usage;
-        }
-    };
+    let stop_signal = StopSignal::listen();
     let shutdown = CancellationToken::new();
     let on_signal = shutdown.clone();
     crate::seams::spawn("signals", async move {
@@ -80,13 +72,24 @@ pub(super) async fn run(args: RunArgs) -> Exit {
         }
         on_signal.cancel();
     });
+    // What lies elsewhere may take its time to be read.
+    let Some(read) = shutdown.run_until_cancelled(read(&args.config)).await else { return Exit::Expected };
+    let Some((reader, texts, loaded)) = read else { return Exit::Usage };
+    configuration::log_oddities(&loaded);
+    let seams = match Seams::real(&loaded.plan.settings) {
+        Ok(seams) => seams,
+        Err(problem) => {
+            output::error(&problem.to_string());
+            return Exit::Usage;
+        }
+    };
     let watch_every = match args.watch_config {
         None => reader.looked_at_every(),
         Some(WatchConfig::Off) => None,
         // What cannot change is not looked at, however often.
         Some(WatchConfig::Every(every)) => reader.looked_at_every().map(|_| every),
     };
-    let beginning = Beginning { reader, texts, loaded, watch_every, hangup };
+    let beginning = Beginning { reader, texts, loaded, watch_every, hangup, stop_signal };
     serve(beginning, seams, shutdown).await.unwrap_or_else(|(problem, exit)| {
         output::error(&problem);
         exit
@@ -100,6 +103,7 @@ struct Beginning {
     loaded: LoadedPlan,
     watch_every: Option<Duration>,
     hangup: Option<Hangup>,
+    stop_signal: Option<StopSignal>,
 }
 
 async fn read(args: &ConfigArgs) -> Option<(Reader, Texts, LoadedPlan)> {
@@ -119,7 +123,7 @@ async fn serve(
     seams: Seams,
     shutdown: CancellationToken,
 ) -> Result<Exit, (String, Exit)> {
-    let Beginning { reader, texts, loaded, watch_every, hangup } = beginning;
+    let Beginning { reader, texts, loaded, watch_every, hangup, stop_signal } = beginning;
     let plan = &loaded.plan;
     let listener =
         web::bind(&plan.settings.web).await.map_err(|problem| (problem.to_string(), Exit::Usage))?;
@@ -130,7 +134,7 @@ async fn serve(
         source: Arc::new(reader),
         environment: Arc::new(sources::process_environment),
         watch_every,
-        members: Some(watch_members(&seams, &recorder, plan.settings.web.listen)),
+        members: Some(watch_members(&seams, &recorder, listener.address())),
         clock: Arc::clone(&seams.clock),
         wait: Arc::clone(&seams.wait),
         recorder: Arc::clone(&recorder),
@@ -140,7 +144,9 @@ async fn serve(
     if let Some(hangup) = hangup {
         crate::seams::spawn("hangup", hangup.pass_on(asking));
     }
-    crate::seams::spawn("stop signal", app::stop_loads_on_signal(app.load_switch()));
+    if let Some(stop_signal) = stop_signal {
+        crate::seams::spawn("stop signal", stop_signal.pass_on(app.load_switch()));
+    }
     let place = sources::task_metadata(&sources::process_environment, &*seams.transport).await;
     tracing::info!(
         targets = plan.targets.len(),

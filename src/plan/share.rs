@@ -63,7 +63,12 @@ impl Plan {
                 || role.spokes.iter().any(|name| spokes_here.contains(name))
         };
         let roles = self.roles.iter().filter(needed).cloned().collect();
-        let spokes = self.spokes.iter().filter(|spoke| spokes_here.contains(&spoke.name)).cloned().collect();
+        // Also those whose role is asked for here only to be tried at foreign apis, or for a load: their sessions are
+        // this agent's to tell of.
+        let callers = isolation.iter().flat_map(|each| &each.callers).map(|caller| &caller.spoke);
+        let driven = self.loads.iter().filter(|load| load.at.is_some()).map(|load| &load.target.id.spoke);
+        let told_of: HashSet<&Name> = spokes_here.iter().copied().chain(callers).chain(driven).collect();
+        let spokes = self.spokes.iter().filter(|spoke| told_of.contains(&spoke.name)).cloned().collect();
         let mut elsewhere = Steady::of_all(&self.targets, self.isolation.as_ref(), share.replicas_of_each());
         elsewhere.without(&Steady::of_all(&targets, isolation.as_ref(), 1));
         Self {

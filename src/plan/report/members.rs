@@ -45,7 +45,7 @@ pub(super) fn view(plan: &Plan) -> Option<MembersView> {
             let rate: f64 = part.targets.iter().map(|target| target.cadence.per_second()).sum();
             let share = ShareView {
                 targets: part.targets.len(),
-                requests_per_second: rounded(rate),
+                requests_per_second: rounded(rate + 0.0), // the sum of nothing is -0
                 begins_loads: part.begins_loads,
             };
             MembersView { dns: None, shard: Some(format!("{index}/{of}")), replicas, share: Some(share) }
