@@ -51,6 +51,8 @@ def test_the_collectors_scrape_is_taken(tool: Callable[[str], Path], tmp_path: P
     assert read and all(f'name = "{name}"' in service for name in read), read
 
 
+PROGRESS = "payments  resolve      ok    0.0 ms"
+
 # Answers as the AWS CLI does, from files in its folder, and writes down how it was called.
 FAKE = """#!/bin/sh
 printf '%s\\n' "$*" >>"$FAKE_AWS/calls"
@@ -85,7 +87,8 @@ def cloud(tmp_path: Path, tool: Callable[[str], Path]) -> Callable[..., tuple[su
         "ecs-run-task": {"tasks": [{"taskArn": "arn:aws:ecs:eu-west-1:111122223333:task/hub/abc123"}], "failures": []},
         "ecs-stop-task": {},
         "tasks": {"tasks": [{"lastStatus": "STOPPED", "containers": [{"name": "spokeprobe", "exitCode": 1}]}]},
-        "events": {"events": [{"message": '{"spokes": []}'}], "nextForwardToken": "f/1"},
+        # ECS mixes both outputs.
+        "events": {"events": [{"message": line} for line in [PROGRESS, "{", '  "spokes": []', "}"]], "nextForwardToken": "f/1"},
     }
 
     def ask(*arguments: str, wait: str = "20", **changed: object) -> tuple[subprocess.CompletedProcess[str], str]:
@@ -104,6 +107,7 @@ def test_doctor_as_a_task(cloud: Callable[..., tuple[subprocess.CompletedProcess
     found, calls = cloud("hub", "spokeprobe-hub", "payments", "--probe", "hoot/say \"hi\"")
     assert found.returncode == 1, found.stderr
     assert json.loads(found.stdout) == {"spokes": []}
+    assert PROGRESS in found.stderr
     started = next(line for line in calls.splitlines() if "run-task" in line)
     assert "--task-definition arn:td:7" in started and '"subnets":["subnet-1"]' in started and '"securityGroups":["sg-1"]' in started
     overrides = json.loads(re.search(r"--overrides (\{.*\}) --started-by", started)[1])  # type: ignore[index]
