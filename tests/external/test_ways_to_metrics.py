@@ -116,6 +116,16 @@ def test_doctor_as_a_task(cloud: Callable[..., tuple[subprocess.CompletedProcess
     assert "stop-task" not in calls
 
 
+def test_doctor_as_a_task_beside_a_collector(cloud: Callable[..., tuple[subprocess.CompletedProcess[str], str]]) -> None:
+    """The collector of the task would say that the agent is down, so it is given nowhere to send to."""
+    options = {"awslogs-group": "/spokeprobe/hub", "awslogs-region": "eu-west-1", "awslogs-stream-prefix": "task"}
+    containers = [{"name": "spokeprobe", "logConfiguration": {"options": options}}, {"name": "collector"}]
+    _, calls = cloud("hub", "spokeprobe-hub", "payments", ecs_describe_task_definition={"taskDefinition": {"containerDefinitions": containers}})
+    overrides = json.loads(re.search(r"--overrides (\{.*\}) --started-by", calls)[1])  # type: ignore[index]
+    nowhere = [{"name": "SPOKEPROBE_REMOTE_WRITE_URL", "value": "http://127.0.0.1:9"}]
+    assert overrides["containerOverrides"][1:] == [{"name": "collector", "environment": nowhere}]
+
+
 def test_doctor_as_a_task_that_fails(cloud: Callable[..., tuple[subprocess.CompletedProcess[str], str]]) -> None:
     """A service that is not there, a task not placed, a container that never ran, and an empty log are said, with status 3."""
     for changed, said in [
