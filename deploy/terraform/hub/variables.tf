@@ -454,6 +454,10 @@ variable "prometheus" {
     condition     = try(var.prometheus.collector_image, null) == null || var.compute == "fargate"
     error_message = "prometheus.collector_image is for compute = \"fargate\"."
   }
+  validation {
+    condition     = try(var.prometheus.collector_image, null) == null || var.agents == 1
+    error_message = "Collectors beside several agents would write the same series (instance 127.0.0.1:10403): scrape by name with namespace instead."
+  }
 }
 
 variable "tags" {

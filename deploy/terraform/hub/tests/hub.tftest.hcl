@@ -434,6 +434,18 @@ run "prometheus_with_collector_and_topic" {
   }
 }
 
+run "collectors_beside_several_agents_are_refused" {
+  command = plan
+
+  variables {
+    agents      = 2
+    namespace   = { name = "spokeprobe.internal" }
+    config_yaml = "spokes: []\nmembers: {dns: agent.spokeprobe.internal}"
+    prometheus  = { collector_image = "111122223333.dkr.ecr.eu-west-1.amazonaws.com/aws-otel-collector:v0.43.3" }
+  }
+  expect_failures = [var.prometheus]
+}
+
 run "secrets_are_read_by_their_arns" {
   command = plan
 
