@@ -188,7 +188,7 @@ def test_the_hubs_stack_in_moto(moto_url: str, configuration: dict[str, str]) ->
         "VpcCidr": "172.31.0.0/16",
         "SubnetIds": ec2.describe_subnets()["Subnets"][0]["SubnetId"],
         "S3PrefixListId": "pl-6da54004",
-        "Image": "111122223333.dkr.ecr.eu-west-1.amazonaws.com/spokeprobe:1.0.0",
+        "Image": "111122223333.dkr.ecr.eu-west-1.amazonaws.com/spokeprobe:0.1.0",
         "RepositoryArn": "arn:aws:ecr:eu-west-1:111122223333:repository/spokeprobe",
         "SpokeRoleArns": ",".join(roles),
         # The log group outlives its stack.

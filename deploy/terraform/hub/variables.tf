@@ -159,7 +159,7 @@ variable "image" {
 
   validation {
     condition     = var.compute != "fargate" || can(regex("^[^ ]+(:[A-Za-z0-9_.-]+|@sha256:[0-9a-f]{64})$", var.image))
-    error_message = "compute = \"fargate\" needs image with a tag or a digest, as 111122223333.dkr.ecr.eu-west-1.amazonaws.com/spokeprobe:1.0.0."
+    error_message = "compute = \"fargate\" needs image with a tag or a digest, as 111122223333.dkr.ecr.eu-west-1.amazonaws.com/spokeprobe:0.1.0."
   }
 }
 

@@ -75,7 +75,7 @@ module "hub" {
   # This VPC has endpoints for STS and logs already.
   service_endpoints = ["ecr.api", "ecr.dkr", "s3"]
 
-  image               = "111122223333.dkr.ecr.eu-west-1.amazonaws.com/spokeprobe:1.0.0"
+  image               = "111122223333.dkr.ecr.eu-west-1.amazonaws.com/spokeprobe:0.1.0"
   ecr_repository_arns = ["arn:aws:ecr:eu-west-1:111122223333:repository/spokeprobe"]
 
   config_yaml     = file("${path.module}/config.yaml")

@@ -26,7 +26,7 @@ module "hub" {
 
   service_endpoints = ["sts", "ecr.api", "ecr.dkr", "logs", "s3", "aps-workspaces"]
 
-  image            = "111122223333.dkr.ecr.eu-west-1.amazonaws.com/spokeprobe:1.0.0"
+  image            = "111122223333.dkr.ecr.eu-west-1.amazonaws.com/spokeprobe:0.1.0"
   cpu_architecture = "ARM64"
   ecr_repository_arns = [
     "arn:aws:ecr:eu-west-1:111122223333:repository/spokeprobe",

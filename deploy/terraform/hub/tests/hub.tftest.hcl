@@ -24,7 +24,7 @@ variables {
   subnet_ids              = ["subnet-0123456789abcdef0", "subnet-0123456789abcdef1"]
   route_table_ids         = ["rtb-0123456789abcdef0"]
   execute_api_endpoint_id = "vpce-0123456789abcdef0"
-  image                   = "111122223333.dkr.ecr.eu-west-1.amazonaws.com/spokeprobe:1.0.0"
+  image                   = "111122223333.dkr.ecr.eu-west-1.amazonaws.com/spokeprobe:0.1.0"
   ecr_repository_arns     = ["arn:aws:ecr:eu-west-1:111122223333:repository/spokeprobe"]
   spoke_role_arns         = ["arn:aws:iam::012345678901:role/spokeprobe", "arn:aws:iam::222233334444:role/platform/spokeprobe"]
   config_yaml             = "spokes: []"
@@ -476,7 +476,7 @@ run "an_instance_in_place_of_a_task" {
     service_endpoints = ["sts", "ssm", "ssmmessages", "ec2messages"]
     program = {
       bucket = "artifacts"
-      key    = "spokeprobe/1.0.0/spokeprobe-x86_64"
+      key    = "spokeprobe/0.1.0/spokeprobe-x86_64"
       sha256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
     }
   }
@@ -497,7 +497,7 @@ run "an_instance_in_place_of_a_task" {
     error_message = "A refresh could run two agents."
   }
   assert {
-    condition     = [for statement in jsondecode(aws_iam_role_policy.agent[0].policy).Statement : statement.Resource if statement.Sid == "SpokeprobeProgram"][0] == "arn:aws:s3:::artifacts/spokeprobe/1.0.0/spokeprobe-x86_64"
+    condition     = [for statement in jsondecode(aws_iam_role_policy.agent[0].policy).Statement : statement.Resource if statement.Sid == "SpokeprobeProgram"][0] == "arn:aws:s3:::artifacts/spokeprobe/0.1.0/spokeprobe-x86_64"
     error_message = "policy: ${aws_iam_role_policy.agent[0].policy}"
   }
   assert {
@@ -516,7 +516,7 @@ run "an_instance_with_its_configuration_in_a_file" {
     service_endpoints = ["sts", "ssm", "ssmmessages", "ec2messages"]
     program = {
       bucket = "artifacts"
-      key    = "spokeprobe/1.0.0/spokeprobe-x86_64"
+      key    = "spokeprobe/0.1.0/spokeprobe-x86_64"
       sha256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
     }
   }
