@@ -3,6 +3,11 @@ output "agent_role_arn" {
   value       = aws_iam_role.agent.arn
 }
 
+output "agent_role_name" {
+  description = "For a policy of your own on the agent's role, as for probes with `as: hub`."
+  value       = aws_iam_role.agent.name
+}
+
 output "agent_security_group_id" {
   description = "Allow HTTPS from it in the security group of an execute-api endpoint that exists."
   value       = aws_security_group.agent.id

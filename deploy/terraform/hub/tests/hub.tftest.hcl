@@ -258,6 +258,15 @@ run "exactly_the_spokes_roles" {
   }
 }
 
+run "the_agents_role_by_its_name" {
+  command = plan
+
+  assert {
+    condition     = output.agent_role_name == "spokeprobe-hub"
+    error_message = "agent_role_name: ${output.agent_role_name}"
+  }
+}
+
 run "four_hundred_spokes" {
   command = plan
 
