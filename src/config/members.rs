@@ -19,7 +19,7 @@ pub(crate) static MEMBERS: Section = Section {
         Key::optional(
             "dns",
             shapes::MEMBERS_DNS,
-            "spokeprobe.internal",
+            "agent.spokeprobe.internal",
             "A name whose answer names every member: a host name with an address for each, as of AWS Cloud Map or a \
              headless service of Kubernetes, or the name of a service (SRV), which begins with an underscore. Asked \
              every 15 s.",

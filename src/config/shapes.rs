@@ -66,7 +66,7 @@ pub(crate) const TIME_OF_DAY: Shape =
 pub(crate) const STOP_FILE: Shape =
     Shape::form("^/.", "an absolute path, such as /run/spokeprobe/stop-loads");
 pub(crate) const MEMBERS_DNS: Shape = Shape::text(
-    "a host name such as spokeprobe.internal, or the name of a service such as _spokeprobe._tcp.internal",
+    "a host name such as agent.spokeprobe.internal, or the name of a service such as _spokeprobe._tcp.internal",
 );
 pub(crate) const SHARD: Shape =
     Shape::form("^[0-9]{1,3}/[0-9]{1,3}$", "a number and how many there are, such as 1/3, at most 256");
