@@ -33,18 +33,23 @@ module "hub" {
     "arn:aws:ecr:eu-west-1:111122223333:repository/aws-otel-collector",
   ]
 
-  # Apply twice: hub.endpoint.id in the configuration is only known once the endpoint is there.
+  # Apply twice: the endpoint's id is only known once it is there (output execute_api_endpoint_id). Then copy the configuration beside
+  # this file, put the id into its hub.endpoint.id, and name the copy here.
   config_yaml     = file("${path.module}/../hub-and-spokes/config.yaml")
   spoke_role_arns = ["arn:aws:iam::012345678901:role/spokeprobe", "arn:aws:iam::222233334444:role/spokeprobe"]
 
   prometheus = {
-    collector_image = "111122223333.dkr.ecr.eu-west-1.amazonaws.com/aws-otel-collector:latest"
+    collector_image = "111122223333.dkr.ecr.eu-west-1.amazonaws.com/aws-otel-collector:v0.43.3"
     alert_topic_arn = "arn:aws:sns:eu-west-1:111122223333:platform-alerts"
   }
 }
 
 output "remote_write_url" {
   value = module.hub.remote_write_url
+}
+
+output "execute_api_endpoint_id" {
+  value = module.hub.execute_api_endpoint_id
 }
 
 output "execute_api_dns_names" {
