@@ -20,7 +20,7 @@ mod view;
 mod watch;
 
 pub use share::{Kind, Share};
-pub use watch::{Around, REFRESH, watch};
+pub use watch::{Around, REFRESH, known_at_once, watch};
 
 use std::num::NonZeroU32;
 

@@ -79,9 +79,13 @@ impl Share {
         Self { kind: Kind::Member, names, me, replicas: replicas.get(), may_begin_loads: true }
     }
 
-    /// The same share without scheduled loads, while it is not sure that nobody else is the first member.
+    /// The same share without scheduled loads, while it is not sure that nobody else is the first member. An agent
+    /// alone turns into a stand-in.
     #[must_use]
-    pub(super) fn without_loads(mut self) -> Self {
+    pub fn without_loads(mut self) -> Self {
+        if self.kind == Kind::Alone {
+            return Self::stand_in();
+        }
         self.may_begin_loads = false;
         self
     }

@@ -37,21 +37,28 @@ pub struct Around {
 /// dropped, so a watch over another name is a new one.
 #[must_use]
 pub fn watch(settings: Option<&Settings>, around: Around) -> watch::Receiver<Option<Arc<Share>>> {
-    let known_at_once = match settings {
-        None => Share::alone(),
-        Some(Settings { source: Source::Shard { index, of }, replicas }) => {
-            Share::shard(*index, *of, *replicas)
-        }
-        Some(Settings { source: Source::Dns(name), replicas }) => {
-            return start(name.clone(), *replicas, around);
-        }
-    };
-    let (given, taken) = watch::channel(Some(Arc::new(known_at_once.clone())));
+    if let Some(Settings { source: Source::Dns(name), replicas }) = settings {
+        return start(name.clone(), *replicas, around);
+    }
+    let known = known_at_once(settings);
+    let (given, taken) = watch::channel(known.clone().map(Arc::new));
     drop(given);
-    let shown = (known_at_once.kind() == Kind::Member)
-        .then(|| shown(Some(&known_at_once), MembersState::Sharing, around.clock.wall(), None));
-    around.recorder.set_members(shown);
+    let member = known.filter(|share| share.kind() == Kind::Member);
+    let now = around.clock.wall();
+    around.recorder.set_members(member.map(|share| shown(Some(&share), MembersState::Sharing, now, None)));
     taken
+}
+
+/// The share that follows from the settings alone; `None` where DNS has to be asked.
+#[must_use]
+pub fn known_at_once(settings: Option<&Settings>) -> Option<Share> {
+    match settings {
+        None => Some(Share::alone()),
+        Some(Settings { source: Source::Shard { index, of }, replicas }) => {
+            Some(Share::shard(*index, *of, *replicas))
+        }
+        Some(Settings { source: Source::Dns(_), .. }) => None,
+    }
 }
 
 fn start(name: DnsName, replicas: NonZeroU32, around: Around) -> watch::Receiver<Option<Arc<Share>>> {

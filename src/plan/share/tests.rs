@@ -74,6 +74,7 @@ fn an_agent_alone_has_the_whole_and_a_stand_in_all_but_loads() {
     let whole = whole(2);
     let alone = whole.shared(&Share::alone());
     assert_eq!((alone.targets.len(), alone.begins_loads), (whole.targets.len(), true));
+    assert_eq!(Share::alone().without_loads(), Share::stand_in());
     let stand_in = whole.shared(&Share::stand_in());
     assert_eq!((&stand_in.targets, stand_in.begins_loads), (&whole.targets, false));
     assert_eq!((stand_in.roles.len(), &stand_in.isolation), (whole.roles.len(), &whole.isolation));
