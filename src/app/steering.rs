@@ -124,13 +124,7 @@ impl fmt::Debug for Asking {
 /// The part of a plan that an agent begins with: what is this agent's as far as that is known without asking.
 #[must_use]
 pub fn beginning(plan: &Plan) -> Plan {
-    match &plan.settings.members {
-        None => plan.clone(),
-        Some(members::Settings { source: members::Source::Shard { index, of }, replicas }) => {
-            plan.shared(&Share::shard(*index, *of, *replicas))
-        }
-        Some(members::Settings { source: members::Source::Dns(_), .. }) => nothing_of(plan),
-    }
+    part(plan, members::known_at_once(plan.settings.members.as_ref()).as_ref())
 }
 
 /// No target, until it is known whose they are.
@@ -144,6 +138,8 @@ pub struct Steering {
     reconcile: Reconcile,
     requests: mpsc::Receiver<Request>,
     shares: Option<Shares>,
+    /// The share that is in use, which outlives a watch over its members; `None` until one was known.
+    share: Option<Arc<Share>>,
     /// The whole plan that is in use, of all members.
     whole: Plan,
     last_read: LastRead,
@@ -179,6 +175,7 @@ impl Steering {
         let shares = parts.members.as_ref().map(|watch| watch(loaded.plan.settings.members.as_ref()));
         let steering = Self {
             shares,
+            share: None,
             whole: loaded.plan.clone(),
             last_read: LastRead::default().after(texts, loaded),
             judged: texts.digest(),
@@ -312,17 +309,9 @@ impl Steering {
         last_read: LastRead,
         loaded: LoadedPlan,
     ) -> Result<String, (Vec<String>, fn(String) -> ReloadRefused)> {
-        // Other members are watched from now on only if this plan is taken.
-        let other_members = match &self.parts.members {
-            Some(watch) if loaded.plan.settings.members != self.whole.settings.members => {
-                Some(watch(loaded.plan.settings.members.as_ref()))
-            }
-            _ => None,
-        };
-        // Until the new members are known the old share stays: no target is dropped for seconds of not knowing.
-        let known = |shares: &Option<Shares>| shares.as_ref().and_then(|shares| shares.borrow().clone());
-        let alone = || self.shares.is_none().then(|| Arc::new(Share::alone()));
-        let share = known(&other_members).or_else(|| known(&self.shares)).or_else(alone);
+        let settings = loaded.plan.settings.members.as_ref();
+        let other_members = self.parts.members.is_some() && settings != self.whole.settings.members.as_ref();
+        let share = if other_members { self.share_under(settings) } else { self.known_share() };
         let plan = part(&loaded.plan, share.as_deref());
         let changes = (self.reconcile)(plan).await.map_err(|problem| {
             let lines = problem.to_string().lines().map(str::to_owned).collect();
@@ -333,8 +322,11 @@ impl Steering {
             };
             (lines, refused)
         })?;
-        if let Some(shares) = other_members {
-            self.shares = Some(shares);
+        self.share = share;
+        if let Some(watch) = self.parts.members.as_ref().filter(|_| other_members) {
+            // Only now, and after the old one: a watch shows its members from the first moment on.
+            drop(self.shares.take());
+            self.shares = Some(watch(loaded.plan.settings.members.as_ref()));
         }
         self.last_read = last_read;
         self.told = None;
@@ -363,10 +355,29 @@ impl Steering {
         Ok(text)
     }
 
+    /// What is known of this agent's share, or else the one in use.
+    fn known_share(&self) -> Option<Arc<Share>> {
+        match &self.shares {
+            Some(shares) => shares.borrow().clone().or_else(|| self.share.clone()),
+            None => Some(Arc::new(Share::alone())),
+        }
+    }
+
+    /// The share to begin with under other members. Until they are known the old one stays, so that no target is
+    /// dropped for seconds of not knowing; but another agent may be the first of them, so it begins no loads.
+    fn share_under(&self, settings: Option<&members::Settings>) -> Option<Arc<Share>> {
+        let old = || Some(Share::clone(&*self.known_share()?).without_loads());
+        members::known_at_once(settings).or_else(old).map(Arc::new)
+    }
+
     /// Takes this agent's share of the plan that is in use.
     async fn take_share(&mut self) {
-        let share = self.shares.as_ref().and_then(|shares| shares.borrow().clone());
-        match (self.reconcile)(part(&self.whole, share.as_deref())).await {
+        let share = self.known_share();
+        let taken = (self.reconcile)(part(&self.whole, share.as_deref())).await;
+        if taken.is_ok() {
+            self.share = share;
+        }
+        match taken {
             Ok(changes) if changes.added + changes.removed + changes.changed > 0 => {
                 tracing::info!(%changes, "this agent has another share of the targets");
             }

@@ -51,6 +51,11 @@ struct Stage {
     recorder: Arc<Recorder>,
     /// The numbers of targets of all plans that were handed over.
     plans: Arc<StdMutex<Vec<usize>>>,
+    /// Whether the last of them begins scheduled loads.
+    begins_loads: Arc<StdMutex<bool>>,
+    /// The watches over members that were begun, and what those by DNS hand out.
+    watches: Arc<StdMutex<usize>>,
+    named: watch::Sender<Option<Arc<Share>>>,
     shutdown: CancellationToken,
     task: JoinHandle<()>,
     shares: watch::Sender<Option<Arc<Share>>>,
@@ -68,20 +73,28 @@ impl Stage {
         let recorder = Arc::new(Recorder::new(&Settings { buckets: vec![1.0] }));
         recorder.configuration_read(clock.wall());
         let (shares, seen) = watch::channel(first_share.map(Arc::new));
+        let (named, by_name) = watch::channel(None);
+        let watches = Arc::new(StdMutex::new(0));
+        let begun = Arc::clone(&watches);
+        let watch_members = move |settings: Option<&members::Settings>| {
+            *begun.lock().unwrap() += 1;
+            if settings.is_some() { by_name.clone() } else { seen.clone() }
+        };
         let parts = SteeringParts {
             source: Arc::clone(&source) as Arc<dyn Source>,
             environment: Arc::new(|_| None),
             watch_every: Some(30 * SECOND),
-            members: Some(Box::new(move |_| seen.clone())),
+            members: Some(Box::new(watch_members)),
             clock: Arc::new(clock),
             wait: Arc::new(TokioWait::new(clock)),
             recorder: Arc::clone(&recorder),
         };
         let plans = Arc::new(StdMutex::new(Vec::new()));
-        let handed = Arc::clone(&plans);
+        let begins_loads = Arc::new(StdMutex::new(true));
+        let (handed, loads) = (Arc::clone(&plans), Arc::clone(&begins_loads));
         // An agent that takes everything but other buckets.
         let reconcile: Reconcile = Arc::new(move |plan: Plan| {
-            let handed = Arc::clone(&handed);
+            let (handed, loads) = (Arc::clone(&handed), Arc::clone(&loads));
             Box::pin(async move {
                 if plan.settings.recording.buckets.len() == 1 {
                     let key = NeedsRestart { key: "metrics.buckets", old: "12".into(), new: "1".into() };
@@ -90,6 +103,7 @@ impl Stage {
                 let before = { handed.lock().unwrap().last().copied().unwrap_or(3) };
                 let now = plan.targets.len();
                 handed.lock().unwrap().push(now);
+                *loads.lock().unwrap() = plan.begins_loads;
                 Ok(Changes {
                     added: now.saturating_sub(before),
                     removed: before.saturating_sub(now),
@@ -103,7 +117,7 @@ impl Stage {
         let (steering, asking) = Steering::over(parts, reconcile, &texts, &loaded);
         let shutdown = CancellationToken::new();
         let task = steering.start(shutdown.clone());
-        Self { source, asking, recorder, plans, shutdown, task, shares }
+        Self { source, asking, recorder, plans, begins_loads, watches, named, shutdown, task, shares }
     }
 
     fn alone() -> Self {
@@ -120,6 +134,14 @@ impl Stage {
 
     fn plans(&self) -> Vec<usize> {
         std::mem::take(&mut *self.plans.lock().unwrap())
+    }
+
+    fn begins_loads(&self) -> bool {
+        *self.begins_loads.lock().unwrap()
+    }
+
+    fn watches(&self) -> usize {
+        *self.watches.lock().unwrap()
     }
 
     fn status(&self) -> ConfigurationStatus {
@@ -292,4 +314,38 @@ async fn an_agent_that_ends_answers_whoever_still_asks() {
     let asking = stage.asking.clone();
     stage.end().await;
     assert_eq!(asking.reload("test").await.unwrap_err().status, 503);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_old_share_outlives_its_watch_until_other_members_are_known_and_begins_no_loads() {
+    let stage = Stage::alone();
+    seconds(1).await;
+    assert_eq!((stage.plans(), stage.begins_loads()), (vec![3], true));
+    let shared = |targets: usize| format!("{}members: {{dns: agents.test}}\n", text(targets));
+    for targets in [4, 5, 6] {
+        stage.set(Some(&shared(targets)));
+        stage.asking.reload("test").await.unwrap();
+        assert_eq!((stage.plans(), stage.begins_loads()), (vec![targets], false));
+    }
+    assert_eq!(stage.watches(), 2, "of the beginning and of the name");
+    let names = ["m1".to_owned(), "m2".to_owned()];
+    stage.named.send_replace(Some(Arc::new(Share::of(names, &["m1".to_owned()], NonZeroU32::MIN))));
+    seconds(1).await;
+    assert_eq!((stage.plans().len(), stage.begins_loads()), (1, true), "the first of two");
+    // Without members again: known at once.
+    stage.set(Some(&text(6)));
+    stage.asking.reload("test").await.unwrap();
+    assert_eq!((stage.plans(), stage.begins_loads(), stage.watches()), (vec![6], true, 3));
+    stage.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn members_of_a_refused_plan_are_not_watched() {
+    let stage = Stage::alone();
+    seconds(1).await;
+    let content = format!("{}members: {{dns: agents.test}}\nmetrics: {{buckets: [1]}}\n", text(4));
+    stage.set(Some(&content));
+    assert_eq!(stage.asking.reload("test").await.unwrap_err().status, 409);
+    assert_eq!((stage.plans(), stage.begins_loads(), stage.watches()), (vec![3], true, 1));
+    stage.end().await;
 }
