@@ -217,21 +217,32 @@ impl Steering {
             tokio::select! {
                 biased;
                 () = shutdown.cancelled() => return,
-                Some(first) = self.requests.recv() => self.answer(first).await,
+                Some(first) = self.requests.recv() => self.answer(first, shutdown).await,
                 () = share_changed(&mut self.shares) => self.take_share().await,
-                () = look => self.look().await,
+                () = look => self.look(shutdown).await,
             }
         }
     }
 
+    /// Reads, or gives up when the agent ends: a source that does not answer must not hold it up.
+    async fn read(&self, shutdown: &CancellationToken) -> Option<Result<Texts, Unreadable>> {
+        tokio::select! {
+            biased;
+            () = shutdown.cancelled() => None,
+            read = self.parts.source.read() => Some(read),
+        }
+    }
+
     /// Reads once for all requests that are there.
-    async fn answer(&mut self, first: Request) {
+    async fn answer(&mut self, first: Request, shutdown: &CancellationToken) {
         tracing::info!(by = first.by, source = self.parts.source.name(), "reading the configuration again");
         let mut waiting = vec![first];
         while let Ok(request) = self.requests.try_recv() {
             waiting.push(request);
         }
-        let answer = match self.parts.source.read().await {
+        // Requests that are dropped are told that the agent is ending.
+        let Some(read) = self.read(shutdown).await else { return };
+        let answer = match read {
             Ok(texts) => self.judge(texts).await,
             Err(unreadable) => {
                 self.cannot_read(&unreadable);
@@ -250,8 +261,8 @@ impl Steering {
     }
 
     /// Looks whether there is something new.
-    async fn look(&mut self) {
-        let read = self.parts.source.read().await;
+    async fn look(&mut self, shutdown: &CancellationToken) {
+        let Some(read) = self.read(shutdown).await else { return };
         let now = self.parts.clock.now();
         let texts = match read {
             Ok(texts) => texts,

@@ -349,3 +349,22 @@ async fn members_of_a_refused_plan_are_not_watched() {
     assert_eq!((stage.plans(), stage.begins_loads(), stage.watches()), (vec![3], true, 1));
     stage.end().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_source_that_does_not_answer_holds_neither_the_end_nor_who_asks() {
+    for asked in [true, false] {
+        let stage = Stage::begin(3600 * SECOND, Some(Share::alone()));
+        seconds(1).await;
+        let asking = stage.asking.clone();
+        let asks = asked.then(|| seams::spawn("asks", async move { asking.reload("test").await }));
+        seconds(40).await;
+        assert_eq!(stage.readings(), 1);
+        let clock = tokio::time::Instant::now();
+        stage.end().await;
+        if let Some(asks) = asks {
+            let refused = asks.await.unwrap().unwrap_err();
+            assert_eq!((refused.status, refused.text.contains("ending")), (503, true), "{refused}");
+        }
+        assert!(clock.elapsed() < SECOND);
+    }
+}
