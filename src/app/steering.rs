@@ -145,8 +145,8 @@ pub struct Steering {
     last_read: LastRead,
     /// The content that was judged last, whatever came of it.
     judged: Digest,
-    /// The content that is refused, once its problems are in the log.
-    told: Option<Digest>,
+    /// The content that is refused and since when, once its problems are in the log.
+    told: Option<(Digest, SystemTime)>,
     /// Somebody asked for a reading and the source could not be read: the next reading answers him.
     asked_in_vain: bool,
     unreadable_since: Option<SystemTime>,
@@ -398,10 +398,12 @@ impl Steering {
     }
 
     fn refuse(&mut self, digest: Digest, problems: Vec<String>) {
-        if self.told == Some(digest) {
+        let told = self.told.filter(|(told, _)| *told == digest);
+        let since = told.map_or_else(|| self.wall(), |(_, since)| since);
+        if told.is_some() {
             tracing::error!(content = %digest, "the configuration is refused for the same problems as before");
         } else {
-            self.told = Some(digest);
+            self.told = Some((digest, since));
             for problem in &problems {
                 tracing::error!("{problem}");
             }
@@ -410,7 +412,7 @@ impl Steering {
                 "the configuration is refused; what was read before runs on"
             );
         }
-        self.parts.recorder.configuration_refused(self.wall(), problems);
+        self.parts.recorder.configuration_refused(since, problems);
     }
 
     fn cannot_read(&mut self, unreadable: &Unreadable) {

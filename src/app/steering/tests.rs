@@ -189,10 +189,12 @@ async fn a_broken_configuration_changes_nothing_and_is_shown_until_it_is_mended(
     seconds(35).await;
     assert!(stage.plans().is_empty() && !stage.successful());
     let refused = stage.status().refused.unwrap();
+    seconds(10).await;
     assert!(refused.problems.iter().any(|problem| problem.contains("spokse")), "{refused:?}");
     assert_eq!(stage.status().read_at, read_at);
     let asked = stage.asking.reload("test").await.unwrap_err();
     assert_eq!((asked.status, asked.text.contains("spokse")), (422, true));
+    assert_eq!(stage.status().refused.unwrap().since, refused.since, "the first moment stays");
     // Put back as it was: nothing to change, and all is well again.
     stage.set(Some(&text(3)));
     seconds(35).await;
