@@ -169,10 +169,17 @@ impl Watch {
                 "the members are not known: this agent probes every target, as others may do, and begins no load"
             ),
             (None, Standing::Unanswered) => {
-                tracing::warn!(name, trouble, "DNS does not name the members; nothing is probed yet");
+                tracing::warn!(
+                    name,
+                    trouble,
+                    "DNS does not name the members yet; until it does, an agent that has just started probes nothing"
+                );
             }
             (None, Standing::Unnamed) => {
-                tracing::warn!(name, "DNS does not name this agent yet; nothing is probed yet");
+                tracing::warn!(
+                    name,
+                    "DNS does not name this agent yet; until it does, an agent that has just started probes nothing"
+                );
             }
             (Some(_), Standing::Unanswered) => {
                 tracing::warn!(name, trouble, "DNS does not name the members; what is known of them stays");
@@ -213,7 +220,9 @@ fn problem(share: Option<&Share>, standing: Standing, trouble: Option<String>) -
         (Some(Kind::StandIn), _) => {
             "the members are not known: this agent probes every target, as others may do"
         }
-        (None, Standing::Unanswered) => "DNS does not name the members; nothing is probed yet",
+        (None, Standing::Unanswered) => {
+            "DNS does not name the members yet; until it does, an agent that has just started probes nothing"
+        }
         (Some(_), Standing::Unanswered) => "DNS does not name the members; what is known of them stays",
         (_, Standing::Unnamed) => "DNS does not name this agent",
         (_, Standing::Fine) => return None,

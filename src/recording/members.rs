@@ -27,7 +27,7 @@ pub struct MembersStatus {
 /// Whether targets are shared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MembersState {
-    /// Nothing is known yet, and nothing is probed.
+    /// Nothing is known yet: nothing is probed after a start, and the old share after another configuration.
     Waiting,
     /// Each member probes its share.
     Sharing,

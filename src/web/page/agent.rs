@@ -12,7 +12,7 @@ pub(super) fn share(members: Option<&MembersView>) -> Markup {
     html! {
         @match members.map(|members| members.state) {
             None => {}
-            Some("waiting") => " The members are not known yet, so nothing is probed.",
+            Some("waiting") => " The members are not known yet; until they are, an agent that has just started probes nothing.",
             Some("stand_in") => " The members are not known, so it probes every target, as others may do.",
             Some(_) => {
                 " It is one of " (members.map_or(0, |members| members.names.len()))

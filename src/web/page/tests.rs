@@ -243,7 +243,10 @@ fn a_member_says_whose_share_is_shown_and_what_is_the_matter() {
     let unnamed = members(MembersState::Sharing, &["a", "b"], Some("DNS does not name <this> agent"));
     has(&unnamed, &[">members</span> <span class=\"what\">DNS does not name &lt;this&gt; agent</span></li>"]);
     let waiting = members(MembersState::Waiting, &[], None);
-    has(&waiting, &["The members are not known yet, so nothing is probed."]);
+    has(
+        &waiting,
+        &["The members are not known yet; until they are, an agent that has just started probes nothing."],
+    );
     let alone = members(MembersState::StandIn, &[], Some("the members are not known"));
     has(&alone, &["so it probes every target", ">members</span>", ">30\u{a0}s ago</time>", "everything"]);
     let names: Vec<String> = (0..200).map(|nth| format!("member-{nth}")).collect();

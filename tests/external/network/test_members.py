@@ -130,7 +130,7 @@ def never_any_dns(group: Group) -> str:
     agents = [group.start(each, {"dns": HOST}) for each in (a, b)]
     for agent in agents:
         assert (agent.members["state"], agent.apis) == ("waiting", set())
-        agent.program.wait_for("it says so", lambda agent=agent: "nothing is probed yet" in agent.page("/")[1], 8)
+        agent.program.wait_for("it says so", lambda agent=agent: "DNS does not name the members yet" in agent.page("/")[1], 8)
     for agent in agents:
         agent.program.wait_for("it stands in", lambda agent=agent: agent.members["state"] == "stand_in", TWO_REFRESHES)
     group.share_out(owners=2)
