@@ -1,7 +1,7 @@
 //! The folder of the main file: one file within a bound, and what a pattern of `include` matches there.
 
 use super::MAX_NAMED_FILE_BYTES;
-use super::gathering::{MAX_FILES, Shelf};
+use super::gathering::{MAX_FILES, Shelf, Unseen};
 use crate::config::Include;
 use crate::yaml::{MAX_BYTES, Problem};
 use std::fs::File;
@@ -48,7 +48,7 @@ impl Folder {
 }
 
 impl Shelf for Folder {
-    fn matches(&mut self, include: &Include) -> Vec<Result<String, (String, Vec<Problem>)>> {
+    fn matches(&mut self, include: &Include) -> Vec<Result<String, Unseen>> {
         let pattern = if Path::new(&include.pattern).is_absolute() || self.folder.as_os_str().is_empty() {
             include.pattern.clone()
         } else {
@@ -92,24 +92,25 @@ pub(super) fn named_without_folder(name: &str) -> Result<Arc<str>, String> {
 }
 
 /// The problem of a pattern that is none.
-pub(super) fn invalid_pattern(include: &Include, why: &str) -> (String, Vec<Problem>) {
+pub(super) fn invalid_pattern(include: &Include, why: &str) -> Unseen {
     let found = format!("an invalid pattern ({why})");
     let problem = include.place.problem(found, "a pattern such as spokes.d/*.yaml", None);
-    (include.pattern.clone(), vec![problem])
+    Unseen { file: include.pattern.clone(), problems: vec![problem] }
 }
 
 /// A name is a text here: it stands in logs, labels and problems.
-fn named(path: PathBuf) -> Result<String, (String, Vec<Problem>)> {
+fn named(path: PathBuf) -> Result<String, Unseen> {
     path.into_os_string().into_string().map_err(|name| {
         let file = name.to_string_lossy().into_owned();
         let problem = Problem::of_file(&file, "a name that is not UTF-8", "a file with another name");
-        (file, vec![problem])
+        Unseen { file, problems: vec![problem] }
     })
 }
 
-fn unseen(error: &glob::GlobError) -> (String, Vec<Problem>) {
+/// What a pattern meets and cannot open: a folder on its way.
+fn unseen(error: &glob::GlobError) -> Unseen {
     let file = error.path().display().to_string();
     let found = format!("a file that cannot be looked at ({})", error.error());
     let problem = Problem::of_file(&file, found, "a readable file");
-    (file, vec![problem])
+    Unseen { file, problems: vec![problem] }
 }

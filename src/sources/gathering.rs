@@ -19,14 +19,22 @@ const MAX_TOTAL_BYTES: usize = 64 * 1024 * 1024;
 
 /// Where names lead to texts.
 pub(super) trait Shelf {
-    /// The names of the texts that one `include` means, or a name that cannot be looked at and why.
-    fn matches(&mut self, include: &Include) -> Vec<Result<String, (String, Vec<Problem>)>>;
+    /// The names of the texts that one `include` means, or what cannot be looked at and why.
+    fn matches(&mut self, include: &Include) -> Vec<Result<String, Unseen>>;
     /// True for what is no further text: the main one, which a pattern such as `*.yaml` names too, or a folder.
     fn is_none(&self, name: &str) -> bool;
     /// The text of a name that `matches` gave, or why it cannot be read.
     fn included(&mut self, name: &str) -> Result<Arc<str>, String>;
     /// The text that a value names, as written, or why it cannot be read.
     fn named(&mut self, name: &str) -> Result<Arc<str>, String>;
+}
+
+/// What one `include` means and what cannot be looked at. It leads to texts that are not known now, and that may all be
+/// there.
+pub(super) struct Unseen {
+    /// A pattern or a folder.
+    pub(super) file: String,
+    pub(super) problems: Vec<Problem>,
 }
 
 /// What texts name outside themselves, by digest.
@@ -91,7 +99,7 @@ pub(super) fn gather(
             .unwrap_or_default();
         let names: Vec<String> = references.files.iter().cloned().collect();
         named.extend(names.iter().cloned());
-        included.push(IncludedText { file: name, text, bounds, names });
+        included.push(IncludedText { file: name, text, bounds, names, unlisted: false });
     }
     included.extend(failures);
     let mut files = Files::new();
@@ -127,11 +135,12 @@ fn find(includes: &[Include], shelf: &mut dyn Shelf) -> (Vec<Bound>, Vec<Include
                         found.push((name, bound.into_iter().collect()));
                     }
                 }
-                Err((file, problems)) => failures.push(IncludedText {
-                    file,
-                    text: Err(problems),
+                Err(unseen) => failures.push(IncludedText {
+                    file: unseen.file,
+                    text: Err(unseen.problems),
                     bounds: Vec::new(),
                     names: Vec::new(),
+                    unlisted: true,
                 }),
             }
         }

@@ -3,6 +3,9 @@
 //! An included file may belong to another team. What they break must not take their spokes off the watch, and least
 //! of all silently: the spokes go on as they were, and the file is shown as broken. The accounts that the main file
 //! binds them to are always those of now.
+//!
+//! A pattern or a folder that cannot be listed names no file, so nothing can stand in for what it may hold: such a
+//! reading is refused as a whole, unless the plan in use had the same gap.
 
 use super::loading::LoadedPlan;
 use super::texts::{Files, IncludedText, Texts};
@@ -16,6 +19,8 @@ use std::sync::Arc;
 #[derive(Clone, Default)]
 pub struct LastRead {
     files: BTreeMap<String, Arc<Good>>,
+    /// The patterns and folders that could not be listed for the plan in use.
+    unlisted: BTreeSet<String>,
 }
 
 struct Good {
@@ -47,7 +52,15 @@ impl LastRead {
         };
         let files =
             texts.included.iter().filter_map(|included| Some((included.file.clone(), good(included)?)));
-        Self { files: files.collect() }
+        let unlisted = texts.included.iter().filter(|included| included.unlisted);
+        Self { files: files.collect(), unlisted: unlisted.map(|included| included.file.clone()).collect() }
+    }
+
+    /// Why nothing is known of files that may be in use: the problems of what could be listed and cannot be now.
+    pub(super) fn newly_unlisted(&self, texts: &Texts) -> Vec<Problem> {
+        let new = |included: &&IncludedText| included.unlisted && !self.unlisted.contains(&included.file);
+        let new = texts.included.iter().filter(new);
+        new.filter_map(|included| included.text.as_ref().err()).flatten().cloned().collect()
     }
 
     /// True when there is something that can stand in for this file.

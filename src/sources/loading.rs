@@ -59,12 +59,17 @@ pub fn load_plan_of(texts: &Texts, environment: Environment<'_>) -> Result<Loade
 /// Goes from texts to a plan while another runs: an included file with problems stands as it was last read.
 ///
 /// # Errors
-/// As [`load_plan_of`].
+/// As [`load_plan_of`]; and the problems of a pattern or a folder of `include` that cannot be listed, unless the plan in
+/// use was made without it: its spokes would be removed because they cannot be seen.
 pub fn load_plan_again(
     texts: &Texts,
     last_read: &LastRead,
     environment: Environment<'_>,
 ) -> Result<LoadedPlan, Vec<Problem>> {
+    let unlisted = last_read.newly_unlisted(texts);
+    if !unlisted.is_empty() {
+        return Err(unlisted);
+    }
     // What is wrong now with the files that stand as they were.
     let mut stale: BTreeMap<String, Vec<Problem>> = BTreeMap::new();
     for _round in 0..ROUNDS {

@@ -198,6 +198,31 @@ fn a_broken_main_file_changes_nothing() {
 }
 
 #[test]
+fn an_include_that_cannot_be_listed_changes_nothing() {
+    let folder = Folder::new("unlisted");
+    let with = |pattern: &str| format!("{MAIN}include: ['{pattern}']\n");
+    let main = folder.write("main.yaml", with("spokes.d/*.yaml"));
+    folder.write("spokes.d/b.yaml", spoke("b", ""));
+    let mut life = Life::begin(main.clone());
+    folder.write("main.yaml", with("spokes.d/[.yaml"));
+    let problems = failed(life.again());
+    assert!(problems.contains("an invalid pattern") && problems.contains("main.yaml:"), "{problems}");
+    folder.write("main.yaml", with("spokes.d/*.yaml"));
+    assert_eq!(names(&life.again().unwrap()), ["a", "b"]);
+
+    // The plan in use has nothing of what it could not list at the start: it is not kept from other changes.
+    folder.write("main.yaml", with("spokes.d/[.yaml"));
+    let mut life = Life::begin(main);
+    folder.write("main.yaml", with("spokes.d/[.yaml', 'spokes.d/*.yaml"));
+    let loaded = life.again().unwrap();
+    assert_eq!((names(&loaded), loaded.include_failures.len()), (vec!["a", "b"], 1));
+    folder.write("main.yaml", with("spokes.d/*.yaml"));
+    assert_eq!(names(&life.again().unwrap()), ["a", "b"]);
+    folder.write("main.yaml", with("spokes.d/[.yaml"));
+    assert!(life.again().is_err());
+}
+
+#[test]
 fn spokes_as_last_read_give_way_to_what_is_read_now() {
     let folder = Folder::new("conflict");
     let main = folder.write("main.yaml", format!("{MAIN}include: [spokes.d/*.yaml]\n"));

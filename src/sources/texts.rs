@@ -63,6 +63,8 @@ pub(super) struct IncludedText {
     pub(super) bounds: Vec<Vec<AccountId>>,
     /// The files that its values name.
     pub(super) names: Vec<String>,
+    /// True for a pattern or a folder that cannot be listed: which files it stands for is not known.
+    pub(super) unlisted: bool,
 }
 
 impl Texts {

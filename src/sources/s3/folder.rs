@@ -9,7 +9,7 @@ use super::answer::{Listed, Trouble};
 use super::client::{Client, Got};
 use crate::config::Include;
 use crate::sources::files::{invalid_pattern, text};
-use crate::sources::gathering::{Memory, Shelf, gather};
+use crate::sources::gathering::{Memory, Shelf, Unseen, gather};
 use crate::sources::{MAX_NAMED_FILE_BYTES, Outside, Texts, Unreadable};
 use crate::yaml::{MAX_BYTES, Problem};
 use futures_util::StreamExt as _;
@@ -226,14 +226,14 @@ impl Keys<'_> {
         found
     }
 
-    fn refused(&self, include: &Include, why: &str) -> (String, Vec<Problem>) {
+    fn refused(&self, include: &Include, why: &str) -> Unseen {
         let problem = include.place.problem(why, "a key, or a pattern of keys, below the main one", None);
-        (include.pattern.clone(), vec![problem])
+        Unseen { file: include.pattern.clone(), problems: vec![problem] }
     }
 }
 
 impl Shelf for Keys<'_> {
-    fn matches(&mut self, include: &Include) -> Vec<Result<String, (String, Vec<Problem>)>> {
+    fn matches(&mut self, include: &Include) -> Vec<Result<String, Unseen>> {
         let bucket = &self.location.bucket;
         let pattern = match self.key_of(&include.pattern) {
             Ok(_) => include.pattern.strip_prefix("./").unwrap_or(&include.pattern),

@@ -7,7 +7,7 @@ use crate::domain::secret::Secret;
 use crate::seams::{
     FetchFailure, FetchRequest, FetchResponse, SessionFailure, Sessions, SystemClock, TokioWait, Transport,
 };
-use crate::sources::{LoadedPlan, Outside, Texts, Unreadable, load_plan_of};
+use crate::sources::{LastRead, LoadedPlan, Outside, Texts, Unreadable, load_plan_again, load_plan_of};
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use http::HeaderMap;
@@ -314,6 +314,29 @@ async fn a_refused_include_is_a_broken_one() {
     let loaded = reading.plan().await;
     let problem = loaded.include_failures[1].problems[0].to_string();
     assert!(problem.contains("s3:ListBucket on arn:aws:s3:::conf"), "{problem}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_listing_that_is_refused_later_changes_nothing() {
+    let mut reading = Reading::of("main.yaml");
+    reading.bucket.put("main.yaml", format!("{MAIN}include: ['c*.yaml']\n"));
+    reading.bucket.put("c.yaml", spoke("c"));
+    let texts = reading.read().await.unwrap();
+    let loaded = load_plan_of(&texts, &|_| None).unwrap();
+    assert_eq!(names(&loaded), ["a", "c"]);
+    let last_read = LastRead::default().after(&texts, &loaded);
+    let refused = || vec![(403, "<Error><Code>AccessDenied</Code></Error>".to_owned()), (304, String::new())];
+    *reading.bucket.faults.lock().unwrap() = refused();
+    let texts = reading.read().await.unwrap();
+    let problems = load_plan_again(&texts, &last_read, &|_| None).unwrap_err();
+    assert!(problems[0].to_string().contains("s3:ListBucket on arn:aws:s3:::conf"), "{}", problems[0]);
+    let again = reading.read().await.unwrap();
+    assert_eq!(names(&load_plan_again(&again, &last_read, &|_| None).unwrap()), ["a", "c"]);
+
+    // An agent that began without the listing runs on without it.
+    let loaded = load_plan_of(&texts, &|_| None).unwrap();
+    let last_read = LastRead::default().after(&texts, &loaded);
+    assert_eq!(names(&load_plan_again(&texts, &last_read, &|_| None).unwrap()), ["a"]);
 }
 
 /// What a hostile answer to a question with a tag can do: nothing.
