@@ -94,6 +94,8 @@ pub struct References {
     pub includes: Vec<Include>,
     /// The files that its values name, as written.
     pub files: BTreeSet<String>,
+    /// Those on the machine the agent runs on, wherever the document is: absolute paths.
+    pub local_files: BTreeSet<String>,
 }
 
 /// A configuration without problems.
@@ -160,9 +162,13 @@ pub fn references(document: &Document, is_main: bool, environment: Environment<'
         }
         let endpoint = child(&root, "hub").and_then(|hub| child(&hub, "endpoint"));
         let ca_file = endpoint.and_then(|endpoint| child(&endpoint, "ca_file"));
+        references.files.extend(ca_file.and_then(|v| v.text("a path")).map(|path| path.text));
         let web_file = child(&root, "web").and_then(|web| child(&web, "config_file"));
-        let named = [ca_file, web_file].into_iter().flatten().filter_map(|v| v.text("a path"));
-        references.files.extend(named.map(|path| path.text));
+        if let Some(path) = web_file.and_then(|v| v.text("a path")) {
+            let local = web::is_beside_the_agent(&document.file, &path.text);
+            let among = if local { &mut references.local_files } else { &mut references.files };
+            among.insert(path.text);
+        }
     }
     let spokes = child(&root, "spokes").filter(Value::is_list).and_then(|v| v.items("a list"));
     for spoke in spokes.unwrap_or_default() {

@@ -262,6 +262,15 @@ fn references_are_found_before_anything_is_checked() {
     let references = references(&main, true, &environment);
     assert_eq!(references.includes.iter().map(|i| i.pattern.as_str()).collect::<Vec<_>>(), ["a/*.yaml", "b"]);
     assert_eq!(references.files.iter().collect::<Vec<_>>(), ["c.pem", "d.json"]);
+    for (file, web_file, local) in
+        [("s3://b/m", "/w.yaml", true), ("s3://b/m", "w.yaml", false), ("m", "/w.yaml", false)]
+    {
+        let text = format!("web: {{config_file: {web_file}}}\nhub: {{endpoint: {{ca_file: /c.pem}}}}\n");
+        let found = super::references(&Document::parse(file, &text).unwrap(), true, &environment);
+        assert_eq!(found.local_files.contains(web_file), local, "{file} {web_file}");
+        assert_eq!(found.files.contains(web_file), !local, "{file} {web_file}");
+        assert!(found.files.contains("/c.pem"));
+    }
 }
 
 /// What is in the table is read, and what is read is in the table: a document with every key of the table

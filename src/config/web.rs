@@ -96,7 +96,7 @@ pub(crate) fn read(value: &Value<'_>, files: FileReader<'_>) -> Option<Web> {
 fn config_file(value: &Value<'_>, files: FileReader<'_>) -> Option<(PathBuf, Vec<web::Note>)> {
     let written = value.text("a path")?.text;
     let main = value.context.file;
-    if main.starts_with("s3://") && !Path::new(&written).is_absolute() {
+    if is_in_s3(main) && !is_beside_the_agent(main, &written) {
         let hint = "it is read again while the agent runs, with its keys, which do not belong into a bucket";
         return value.refuse("an absolute path on the machine the agent runs on", Some(hint));
     }
@@ -110,6 +110,16 @@ fn config_file(value: &Value<'_>, files: FileReader<'_>) -> Option<(PathBuf, Vec
             None
         }
     }
+}
+
+fn is_in_s3(main: &str) -> bool {
+    main.starts_with("s3://")
+}
+
+/// True when the web file is on the machine of the agent and the main text is in a bucket: no other key leads from a
+/// bucket to a disk.
+pub(super) fn is_beside_the_agent(main: &str, written: &str) -> bool {
+    is_in_s3(main) && Path::new(written).is_absolute()
 }
 
 /// Reads `metrics.buckets`.

@@ -80,10 +80,14 @@ impl Shelf for Folder {
     fn named(&mut self, name: &str) -> Result<Arc<str>, String> {
         read(&self.folder.join(name), MAX_NAMED_FILE_BYTES)
     }
+
+    fn local(&mut self, name: &str) -> Result<Arc<str>, String> {
+        absolute(name)
+    }
 }
 
-/// A file that a configuration without a folder names: by absolute path only.
-pub(super) fn named_without_folder(name: &str) -> Result<Arc<str>, String> {
+/// A file that is named from elsewhere than a folder, a variable or a bucket: by absolute path only.
+pub(super) fn absolute(name: &str) -> Result<Arc<str>, String> {
     if Path::new(name).is_absolute() {
         read(Path::new(name), MAX_NAMED_FILE_BYTES)
     } else {

@@ -27,6 +27,8 @@ pub(super) trait Shelf {
     fn included(&mut self, name: &str) -> Result<Arc<str>, String>;
     /// The text that a value names, as written, or why it cannot be read.
     fn named(&mut self, name: &str) -> Result<Arc<str>, String>;
+    /// The text of a file on this machine, by absolute path, or why it cannot be read.
+    fn local(&mut self, name: &str) -> Result<Arc<str>, String>;
 }
 
 /// What one `include` means and what cannot be looked at. It leads to texts that are not known now, and that may all be
@@ -105,6 +107,10 @@ pub(super) fn gather(
     let mut files = Files::new();
     for name in named {
         files.entry(name).or_insert_with_key(|name| within(shelf.named(name)));
+    }
+    // After the others: a name that another key has too is read as that key may read it.
+    for name in &main.local_files {
+        files.entry(name.clone()).or_insert_with(|| within(shelf.local(name)));
     }
     *memory = kept;
     Texts::new((file.to_owned(), text), included, files, Vec::new(), warnings)

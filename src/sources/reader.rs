@@ -190,8 +190,9 @@ pub(super) fn without_folder(name: &str, text: &str, environment: Environment<'_
     let files: Files = references
         .files
         .into_iter()
+        .chain(references.local_files)
         .map(|name| {
-            let text = files::named_without_folder(&name);
+            let text = files::absolute(&name);
             (name, text)
         })
         .collect();

@@ -8,7 +8,7 @@ use super::address::{Location, unfit_key};
 use super::answer::{Listed, Trouble};
 use super::client::{Client, Got};
 use crate::config::Include;
-use crate::sources::files::{invalid_pattern, text};
+use crate::sources::files::{absolute, invalid_pattern, text};
 use crate::sources::gathering::{Memory, Shelf, Unseen, gather};
 use crate::sources::{MAX_NAMED_FILE_BYTES, Outside, Texts, Unreadable};
 use crate::yaml::{MAX_BYTES, Problem};
@@ -16,7 +16,7 @@ use futures_util::StreamExt as _;
 use futures_util::stream;
 use glob::{MatchOptions, Pattern};
 use http::HeaderValue;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 /// Objects that are fetched at once.
@@ -99,6 +99,12 @@ impl Folder {
             };
             fetched.listings.insert(prefix, listing);
         }
+        for name in missed.local {
+            // A disk may hang; the agent does not hang with it.
+            let path = name.clone();
+            let reading = tokio::task::spawn_blocking(move || absolute(&path)).await;
+            fetched.local.insert(name, reading.unwrap_or_else(|_| Err("reading it failed".to_owned())));
+        }
         let wanted: Vec<(String, usize, Option<String>)> = missed
             .keys
             .into_iter()
@@ -163,6 +169,8 @@ struct Fetched {
     texts: HashMap<String, Option<Text>>,
     /// By prefix.
     listings: HashMap<String, Result<Vec<Listed>, String>>,
+    /// By path on this machine.
+    local: HashMap<String, Text>,
     kept: HashMap<String, Kept>,
 }
 
@@ -185,11 +193,12 @@ impl Fetched {
 struct Missed {
     prefixes: Vec<String>,
     keys: BTreeMap<String, usize>,
+    local: BTreeSet<String>,
 }
 
 impl Missed {
     fn is_empty(&self) -> bool {
-        self.prefixes.is_empty() && self.keys.is_empty()
+        self.prefixes.is_empty() && self.keys.is_empty() && self.local.is_empty()
     }
 }
 
@@ -298,5 +307,13 @@ impl Shelf for Keys<'_> {
             Some(Some(text)) => text.clone(),
             Some(None) | None => Err("there is no such key".to_owned()),
         }
+    }
+
+    fn local(&mut self, name: &str) -> Text {
+        let found = self.fetched.local.get(name).cloned();
+        found.unwrap_or_else(|| {
+            self.missed.local.insert(name.to_owned());
+            Err("it was not read yet".to_owned())
+        })
     }
 }

@@ -262,6 +262,43 @@ async fn names_that_lead_elsewhere_are_refused() {
     assert!(asked.iter().all(|(_, path)| path == "team/main.yaml"), "{asked:?}");
 }
 
+/// Its keys do not belong into a bucket; it is the only file that a bucket leads to on a disk.
+#[tokio::test(start_paused = true)]
+async fn the_web_file_of_a_configuration_in_s3_is_one_of_the_machine() {
+    let mut reading = Reading::of("team/main.yaml");
+    let path = std::env::temp_dir().join(format!("spokeprobe-s3-web-{}.yaml", std::process::id()));
+    let web = |name: &str, more: &str| format!("{MAIN}web: {{config_file: '{name}'}}\n{more}");
+    let absolute = path.display().to_string();
+    let bucket = Arc::clone(&reading.bucket);
+    let problems = async |reading: &mut Reading| {
+        let texts = reading.read().await.unwrap();
+        load_plan_of(&texts, &|_| None).unwrap_err()[0].to_string()
+    };
+    bucket.put("team/web.yaml", "rate_limit: {interval: 1s, burst: 5}\n");
+    bucket.put("team/main.yaml", web("web.yaml", ""));
+    let said = problems(&mut reading).await;
+    assert!(said.contains("an absolute path") && said.contains("do not belong into a bucket"), "{said}");
+
+    bucket.put("team/main.yaml", web(&absolute, ""));
+    assert!(problems(&mut reading).await.contains("cannot be read (No such file"));
+    std::fs::write(&path, "rate_limit: {interval: 1s, burst: 5}\n").unwrap();
+    let loaded = reading.plan().await;
+    assert_eq!(loaded.config.web.config_file.as_deref(), Some(path.as_path()));
+    let before = reading.read().await.unwrap().digest();
+    std::fs::write(&path, "rate_limet: {}\n").unwrap();
+    assert_ne!(reading.read().await.unwrap().digest(), before);
+    assert!(problems(&mut reading).await.contains("rate_limet"));
+    std::fs::write(&path, "x".repeat(crate::sources::MAX_NAMED_FILE_BYTES + 1)).unwrap();
+    assert!(problems(&mut reading).await.contains("more than"));
+
+    // Another key that names the same file does not get it.
+    let also = web(&absolute, "")
+        .replace("{id: vpce-0a1b2c3d}", &format!("{{id: vpce-0a1b2c3d, ca_file: '{absolute}'}}"));
+    bucket.put("team/main.yaml", also);
+    assert!(problems(&mut reading).await.contains("relative to it"));
+    std::fs::remove_file(&path).unwrap();
+}
+
 #[tokio::test(start_paused = true)]
 async fn large_objects_come_in_pieces_of_one_version() {
     let mut reading = Reading::of("main.yaml");
