@@ -362,8 +362,8 @@ async fn a_listing_that_is_refused_later_changes_nothing() {
     let loaded = load_plan_of(&texts, &|_| None).unwrap();
     assert_eq!(names(&loaded), ["a", "c"]);
     let last_read = LastRead::default().after(&texts, &loaded);
-    let refused = || vec![(403, "<Error><Code>AccessDenied</Code></Error>".to_owned()), (304, String::new())];
-    *reading.bucket.faults.lock().unwrap() = refused();
+    let refused = (403, "<Error><Code>AccessDenied</Code></Error>".to_owned());
+    *reading.bucket.faults.lock().unwrap() = vec![refused, (304, String::new())];
     let texts = reading.read().await.unwrap();
     let problems = load_plan_again(&texts, &last_read, &|_| None).unwrap_err();
     assert!(problems[0].to_string().contains("s3:ListBucket on arn:aws:s3:::conf"), "{}", problems[0]);
