@@ -187,11 +187,11 @@ fn sts(spokes: &[SpokeCondition]) -> Vec<Sign> {
 fn agent(seen: &Conditions, memory: &Memory) -> Vec<Sign> {
     let sign =
         |cause, detail, raises| Sign { place: FaultPlace::Shared(FaultScope::Agent), cause, detail, raises };
-    let with_reason = |wanted: Reason, recent_only: bool| {
+    let with_reason = |wanted: Reason| {
         let mut spokes: Vec<&Name> = seen
             .targets
             .iter()
-            .filter(|target| target.recent || !recent_only)
+            .filter(|target| target.recent)
             .filter(|target| target.last.is_some_and(|(reason, ..)| reason == wanted))
             .map(|target| &target.spoke)
             .collect();
@@ -199,16 +199,16 @@ fn agent(seen: &Conditions, memory: &Memory) -> Vec<Sign> {
         spokes.len()
     };
     let mut signs = Vec::new();
-    // One is enough: the hub's credentials are the same for all.
-    let without = with_reason(Reason::NoHubCredentials, false);
+    // One is enough: the hub's credentials are the same for all. A target that is asked seldom keeps its result long
+    // after they are back.
+    let without = with_reason(Reason::NoHubCredentials);
     if without > 0 {
         signs.push(sign(Reason::NoHubCredentials.as_str(), format!("{without} spokes"), true));
     }
     if let Some(skew) = seen.clock_skew_seconds.filter(|skew| skew.abs() > SKEW_OVER_SECONDS) {
         signs.push(sign("clock_skew", format!("{skew:.0} s"), skew.abs() > SKEW_SECONDS));
     } else {
-        // A target that is asked seldom keeps its refusal long after the clocks were set right.
-        let skewed = with_reason(Reason::ClockSkew, true);
+        let skewed = with_reason(Reason::ClockSkew);
         if skewed > 0 {
             let detail = format!("signatures refused at {skewed} spokes");
             signs.push(sign("clock_skew", detail, skewed >= SPOKES_AT_LEAST));
