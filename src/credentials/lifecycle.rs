@@ -39,6 +39,12 @@ impl Window {
         (Self { until: now + (life - margin), until_wall: end.checked_sub(margin) }, life)
     }
 
+    /// The same end, by the wall clock of now: the one that it was reckoned with may have been wrong.
+    pub(super) fn reckoned_anew(self, now: Moment, wall: SystemTime) -> Self {
+        let left = self.until_wall.map(|until| until.duration_since(wall).unwrap_or_default());
+        Self { until: left.map_or(self.until, |left| now + left), ..self }
+    }
+
     /// Its end by the monotonic clock, as both clocks stand now.
     pub(super) fn until(&self, now: Moment, wall: SystemTime) -> Moment {
         let left = self.until_wall.map(|until| until.duration_since(wall).unwrap_or_default());

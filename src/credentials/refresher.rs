@@ -286,6 +286,9 @@ impl Round {
                 let key = credentials.access_key_id.clone();
                 if store.hub.credentials().is_none_or(|held| *held != credentials) {
                     store.hub.renew(credentials, window, Reason::CredentialsExpired);
+                } else {
+                    // The same for hours: their end must not stay as a clock that was wrong then made it.
+                    store.hub.reckon_anew(&*store.clock);
                 }
                 self.take_identity(answer.identity, key);
             }

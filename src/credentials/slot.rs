@@ -64,6 +64,15 @@ impl Slot {
         self.published.store(Arc::new(Published { session: Some((session, window)), absent }));
     }
 
+    /// Keeps the session there is, and reckons its end anew by both clocks of now.
+    pub(super) fn reckon_anew(&self, clock: &dyn Clock) {
+        let published = self.published.load();
+        let session = published.session.clone();
+        let session =
+            session.map(|(session, window)| (session, window.reckoned_anew(clock.now(), clock.wall())));
+        self.published.store(Arc::new(Published { session, absent: published.absent.clone() }));
+    }
+
     /// Keeps the session there is, and says why there is none once it has ended.
     pub(super) fn explain(&self, absent: NoSession) {
         let session = self.published.load().session.clone();

@@ -20,7 +20,7 @@ use crate::seams::{
 use futures_util::future::BoxFuture;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -54,6 +54,7 @@ struct State {
     answers: HashMap<String, Answer>,
     latency: Duration,
     hub: Result<(String, Option<Duration>), SessionFailureKind>,
+    hub_ends_at: Option<SystemTime>,
     identity_arn: String,
     calls: Vec<Call>,
     identity_calls: Vec<String>,
@@ -78,6 +79,7 @@ impl FakeSts {
                 answers: HashMap::new(),
                 latency: Duration::from_millis(100),
                 hub: Ok(("HUBKEY".into(), None)),
+                hub_ends_at: None,
                 identity_arn: "arn:aws:iam::111122223333:user/hub".into(),
                 calls: vec![],
                 identity_calls: vec![],
@@ -101,6 +103,11 @@ impl FakeSts {
 
     pub(super) fn hub(&self, hub: Result<(&str, Option<Duration>), SessionFailureKind>) {
         self.state(|state| state.hub = hub.map(|(key, life)| (key.to_owned(), life)));
+    }
+
+    /// The hub's key is one and the same until then.
+    pub(super) fn hub_until(&self, end: SystemTime) {
+        self.state(|state| state.hub_ends_at = Some(end));
     }
 
     pub(super) fn identity(&self, arn: &str) {
@@ -135,12 +142,13 @@ fn failure(kind: SessionFailureKind) -> SessionFailure {
 impl Sessions for FakeSts {
     fn hub_credentials(&self) -> BoxFuture<'_, Result<SessionCredentials, SessionFailure>> {
         Box::pin(async move {
-            let (key, life) = self.state(|state| state.hub.clone()).map_err(failure)?;
+            let (hub, ends_at) = self.state(|state| (state.hub.clone(), state.hub_ends_at));
+            let (key, life) = hub.map_err(failure)?;
             Ok(SessionCredentials {
                 access_key_id: key,
                 secret_access_key: Secret::new("hub"),
                 session_token: None,
-                expires_at: life.map(|life| self.clock.wall() + life),
+                expires_at: life.map(|life| self.clock.wall() + life).or(ends_at),
             })
         })
     }

@@ -25,13 +25,24 @@ impl Clock for Stepping {
 
 /// A store whose wall clock may be put off; what it says of STS's time stays right while that is 0.
 fn start_stepping(roles: &[RoleInUse]) -> (Running, Arc<Stepping>) {
+    start_off(roles, false, 0, |_| {})
+}
+
+/// The same with a wall clock that is off from the beginning.
+fn start_off(
+    roles: &[RoleInUse],
+    hub_in_use: bool,
+    ahead_seconds: i64,
+    prepare: impl FnOnce(&FakeSts),
+) -> (Running, Arc<Stepping>) {
     let inner = clock();
-    let stepping = Arc::new(Stepping { inner, ahead_seconds: AtomicI64::new(0) });
+    let stepping = Arc::new(Stepping { inner, ahead_seconds: AtomicI64::new(ahead_seconds) });
     let sts = FakeSts::new(inner);
+    prepare(&sts);
     let recorder = Arc::new(Recorder::new(&Settings { buckets: vec![1.0] }));
     let (store, announced) = Store::new(
         roles,
-        false,
+        hub_in_use,
         Arc::clone(&sts) as Arc<dyn Sessions>,
         Arc::clone(&stepping) as Arc<dyn Clock>,
         Arc::new(TokioWait::new(inner)),
@@ -87,4 +98,25 @@ async fn a_step_that_ends_no_session_changes_nothing() {
         assert!(running.key(&roles[0]).is_ok());
     }
     assert_eq!(running.sts.calls().len(), 1);
+}
+
+/// Keys of the hub that came while the clock was ahead seemed to live for minutes. The source gives the same keys for
+/// hours, and nothing else would ever look at them again.
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_is_set_right_gives_the_hubs_keys_their_true_life() {
+    let end = clock().wall() + 6 * HOUR;
+    for (ahead, usable_at_once) in [(5 * 3600 + 3000, true), (7 * 3600, false), (-7 * 3600, true)] {
+        let (running, clock) = start_off(&[], true, ahead, |sts| sts.hub_until(end));
+        let is_usable = || running.store.session(&Signer::Hub).is_ok();
+        running.pass(secs(5)).await;
+        assert_eq!(is_usable(), usable_at_once, "{ahead}");
+        clock.ahead_seconds.store(0, Ordering::Relaxed);
+        running.pass(secs(75)).await;
+        for minute in 2..=358 {
+            assert!(is_usable(), "{ahead}, at minute {minute}");
+            running.pass(secs(60)).await;
+        }
+        running.pass(secs(120)).await;
+        assert!(!is_usable(), "{ahead}, after their end");
+    }
 }
