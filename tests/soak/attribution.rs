@@ -52,6 +52,13 @@ impl Attribution {
             Fault::Frozen(span) => span,
             _ => Duration::ZERO,
         };
+        // What lingers waits for the agent to act, which it does not while it stands still.
+        for played in &mut self.played {
+            let lingers = played.fault.lingers();
+            if let Some(until) = played.until.as_mut().filter(|until| **until + lingers >= at) {
+                *until += skipped;
+            }
+        }
         let until = fault.is_a_moment().then_some(at + skipped);
         self.played.push(Played { fault, from: at, until, skipped });
     }
@@ -208,9 +215,10 @@ impl Attribution {
         (shows && alone && now.saturating_sub(from) > needed).then_some(reasons)
     }
 
-    /// The scopes of shared faults that may be up.
-    pub(crate) fn may_share(&self, now: Duration) -> Vec<&'static str> {
-        let hold = Duration::from_secs(180);
+    /// The scopes of shared faults that may be up, where plain probes are asked this often.
+    pub(crate) fn may_share(&self, now: Duration, every: Duration) -> Vec<&'static str> {
+        // What a spoke said last counts until it is asked again, and some are asked half as often.
+        let hold = every * 2 + Duration::from_secs(180);
         let from = now.saturating_sub(hold);
         let is_felt = |played: &&Played| match played.fault {
             // What was answered while a clock was off is believed for ten minutes where nothing else is answered.

@@ -32,6 +32,8 @@ pub(crate) struct Looked<'a> {
     pub(crate) forgotten: &'a BTreeMap<usize, Read>,
     /// Simulated time since the start.
     pub(crate) now: Duration,
+    /// How often plain probes are asked.
+    pub(crate) every: Duration,
     /// True when the agent has drained.
     pub(crate) is_over: bool,
     /// What is spoilt on purpose.
@@ -164,7 +166,7 @@ impl Looked<'_> {
         if scrape.series > worst {
             broken.push(format!("{} series, and at worst there are to be {worst}", scrape.series));
         }
-        let may_share = self.attribution.may_share(self.now);
+        let may_share = self.attribution.may_share(self.now, self.every);
         for scope in scrape.faults.iter().filter(|scope| !may_share.contains(&scope.as_str())) {
             let said: Vec<String> =
                 snapshot.faults.iter().map(|fault| format!("{}: {}", fault.cause, fault.detail)).collect();

@@ -379,6 +379,7 @@ impl Stage {
             attribution: &self.attribution,
             forgotten: &self.forgotten,
             now: self.now(),
+            every: self.play.scale.every,
             is_over,
             sabotage: self.play.sabotage,
         };
