@@ -52,18 +52,26 @@ impl IncludedDocument {
         let wanted = "one without problems; its spokes keep running as last read";
         let mut problems = vec![Problem::of_file(&self.file, "a file that cannot be used now", wanted)];
         problems.extend(last_read.problems.iter().cloned());
-        Some(IncludeFailure { file: self.file.clone(), problems })
+        Some(self.failure(problems))
+    }
+
+    /// The file as one that cannot be read.
+    pub(super) fn unreadable(&self, problems: &[Problem]) -> IncludeFailure {
+        self.failure(problems.to_vec())
     }
 
     /// The file as one that is left out because of these problems.
     pub(super) fn failed_with(&self, problems: Vec<Problem>) -> IncludeFailure {
-        let file = self.file.clone();
-        let Some(last_read) = &self.as_last_read else { return IncludeFailure { file, problems } };
+        let Some(last_read) = &self.as_last_read else { return self.failure(problems) };
         let mut all = last_read.problems.clone();
         let found = "a file that cannot be used now, and whose spokes as last read no longer fit to the rest";
-        all.push(Problem::of_file(&file, found, "one without problems; its spokes are left out"));
+        all.push(Problem::of_file(&self.file, found, "one without problems; its spokes are left out"));
         all.extend(problems);
-        IncludeFailure { file, problems: all }
+        self.failure(all)
+    }
+
+    fn failure(&self, problems: Vec<Problem>) -> IncludeFailure {
+        IncludeFailure { file: self.file.clone(), problems, names_unknown_spokes: false }
     }
 }
 

@@ -138,6 +138,8 @@ pub struct IncludeFailure {
     pub file: String,
     /// What is wrong with it.
     pub problems: Vec<Problem>,
+    /// Nothing is wrong with it but that it names spokes of files that were left out, or of none.
+    pub names_unknown_spokes: bool,
 }
 
 /// A probe or a load that was left out.
@@ -203,8 +205,7 @@ pub fn read(documents: &Documents, environment: Environment<'_>) -> Result<Confi
         let document = match &included.document {
             Ok(document) => document,
             Err(problems) => {
-                include_failures
-                    .push(IncludeFailure { file: included.file.clone(), problems: problems.clone() });
+                include_failures.push(included.unreadable(problems));
                 continue;
             }
         };
@@ -345,7 +346,11 @@ fn refuse_unknown_spokes(
                 .collect();
             let fine = problems.is_empty();
             if let Some(first) = problems.first() {
-                unknown.push(IncludeFailure { file: first.file.clone(), problems });
+                unknown.push(IncludeFailure {
+                    file: first.file.clone(),
+                    problems,
+                    names_unknown_spokes: true,
+                });
             }
             fine
         });

@@ -240,6 +240,33 @@ fn spokes_as_last_read_give_way_to_what_is_read_now() {
 }
 
 #[test]
+fn files_that_name_spokes_of_a_broken_one_are_read_as_they_are_now() {
+    let folder = Folder::new("named-elsewhere");
+    let main = folder.write("main.yaml", format!("{MAIN}include: [spokes.d/*.yaml]\n"));
+    let naming = |name: &str, other: &str, more: &str| {
+        spoke(name, more).replace("request: GET /", &format!("request: GET /, as: 'spoke:{other}'"))
+    };
+    folder.write("spokes.d/b.yaml", spoke("b", ""));
+    folder.write("spokes.d/c.yaml", naming("c", "b", ""));
+    folder.write("spokes.d/d.yaml", naming("d", "c", ""));
+    let mut life = Life::begin(main);
+    folder.write("spokes.d/b.yaml", "spokes: [");
+    folder.write("spokes.d/c.yaml", naming("c", "b", "external_id: edited,"));
+    let loaded = life.again().unwrap();
+    assert_eq!(names(&loaded), ["a", "c", "d", "b"]);
+    assert!(loaded.config.spokes[1].session.external_id.is_some(), "the edit counts");
+    assert_eq!(shown(&loaded, "c.yaml") + &shown(&loaded, "d.yaml"), "");
+    assert!(shown(&loaded, "b.yaml").contains("keep running as last read"));
+
+    // One that names a spoke of nobody is broken itself.
+    folder.write("spokes.d/d.yaml", naming("d", "nobody", ""));
+    let loaded = life.again().unwrap();
+    assert_eq!(names(&loaded), ["a", "c", "b", "d"]);
+    assert!(shown(&loaded, "d.yaml").contains("keep running as last read"));
+    assert_eq!(shown(&loaded, "c.yaml"), "");
+}
+
+#[test]
 fn the_bounds_of_now_hold_for_spokes_as_last_read() {
     let folder = Folder::new("bounds");
     let bound =
