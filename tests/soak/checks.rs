@@ -34,6 +34,10 @@ pub(crate) struct Looked<'a> {
     pub(crate) now: Duration,
     /// How often plain probes are asked.
     pub(crate) every: Duration,
+    /// Whether the configuration was taken when it was read last.
+    pub(crate) main_is_read: bool,
+    /// The included files, each with whether it can be used.
+    pub(crate) included: BTreeMap<String, bool>,
     /// True when the agent has drained.
     pub(crate) is_over: bool,
     /// What is spoilt on purpose.
@@ -57,7 +61,20 @@ impl Looked<'_> {
         self.agent(&scrape, &snapshot, &mut broken);
         self.both_counted_the_same(&snapshot, &mut broken);
         self.times(&scrape, &mut broken);
+        self.configuration(&scrape, &mut broken);
         broken
+    }
+
+    fn configuration(&self, scrape: &Scrape, broken: &mut Vec<String>) {
+        if scrape.config_is_read != Some(self.main_is_read) {
+            let (said, is) = (scrape.config_is_read, self.main_is_read);
+            broken.push(format!("config_last_reload_successful says {said:?}, and it is {is}"));
+        }
+        // A configuration that is refused leaves what was said of files before.
+        if self.main_is_read && scrape.includes != self.included {
+            broken
+                .push(format!("includes are said to be {:?}, and are {:?}", scrape.includes, self.included));
+        }
     }
 
     fn targets(&self, scrape: &Scrape, snapshot: &Snapshot, broken: &mut Vec<String>) {

@@ -2,6 +2,7 @@
 
 use crate::random::Random;
 use crate::setting::{Scale, Variant, is_needed_by_another};
+use crate::written::{Breakage, Content, FILES};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -11,10 +12,10 @@ pub(crate) type Cast = BTreeMap<usize, Variant>;
 /// What the agent is told.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Reload {
-    /// Another configuration.
-    Spokes(Cast),
-    /// One that cannot be read.
-    Broken,
+    /// The files say this from now on.
+    Files(Content),
+    /// The main file cannot be read.
+    MainBroken,
     /// Other members than before; the agent itself is `agent-0`.
     Members(Vec<String>),
 }
@@ -33,7 +34,7 @@ pub(crate) const fn reserve(scale: Scale) -> usize {
 pub(crate) fn reloads(seed: u64, scale: Scale, lasts: Duration, a_day: f64) -> Vec<(Duration, Reload)> {
     // Another sequence than the faults', so that the faults of a seed stay what they are.
     let mut random = Random::seeded(seed ^ 0x5eed_0f0f_5eed_0f0f);
-    let mut cast = first_cast(scale);
+    let mut content = Content { cast: first_cast(scale), broken: BTreeMap::new() };
     let mut members = 1;
     let mut changes = Vec::new();
     if a_day <= 0.0 {
@@ -48,23 +49,31 @@ pub(crate) fn reloads(seed: u64, scale: Scale, lasts: Duration, a_day: f64) -> V
             return changes;
         }
         let reload = match random.below(20) {
-            0..=2 => Reload::Broken,
+            0..=2 => Reload::MainBroken,
             3..=7 => {
                 // One joins, or one leaves; alone, the agent does all.
                 members =
                     if members > 1 && random.below(2) == 0 { members - 1 } else { (members + 1).min(4) };
                 Reload::Members((0..members).map(|member| format!("agent-{member}")).collect())
             }
+            8..=11 => {
+                // One that is broken is mended sooner or later, and often another team's change comes between.
+                let file = random.below(FILES);
+                if content.broken.remove(&file).is_none() {
+                    content.broken.insert(file, *random.pick(&Breakage::ALL));
+                }
+                Reload::Files(content.clone())
+            }
             _ => {
-                edit(&mut cast, scale, &mut random);
-                Reload::Spokes(cast.clone())
+                edit(&mut content.cast, scale, &mut random);
+                Reload::Files(content.clone())
             }
         };
         changes.push((at, reload));
         // Now and then one right after the other.
         if random.below(6) == 0 {
-            edit(&mut cast, scale, &mut random);
-            changes.push((at + Duration::from_millis(700), Reload::Spokes(cast.clone())));
+            edit(&mut content.cast, scale, &mut random);
+            changes.push((at + Duration::from_millis(700), Reload::Files(content.clone())));
         }
     }
 }

@@ -8,18 +8,23 @@ use crate::reloads::{self, Cast, Reload, reloads};
 use crate::scenario::{Act, scenario};
 use crate::scrape;
 use crate::setting::{self, Scale, Subject};
-use spokeprobe::app::{App, Changes, Handle, Seams, Stopped, explanation};
+use crate::written::{Content, Files};
+use spokeprobe::app::{
+    App, Asking, Changes, Seams, Steering, SteeringParts, Stopped, WatchMembers, explanation,
+};
 use spokeprobe::domain::target::Target;
 use spokeprobe::members::Share;
 use spokeprobe::plan::Plan;
 use spokeprobe::recording::{Recorder, Snapshot};
 use spokeprobe::seams::{Clock, Link, Sessions, SystemClock, TokioWait, Transport, Wait, spawn};
 use spokeprobe::simulator::{Connection, Door, Hub, InMemory, RawRequest, World};
+use spokeprobe::sources::{Reader, Source as _, load_plan_of};
 use spokeprobe::web;
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -96,11 +101,12 @@ fn dawn() -> SystemTime {
 pub(crate) fn play(play: Play) -> Played {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
-    runtime.block_on(async { Stage::raise(play).through().await })
+    runtime.block_on(async { Stage::raise(play).await.through().await })
 }
 
-/// The plan of a configuration with these spokes, and its targets.
-fn planned(cast: &Cast, scale: Scale, isolation: bool) -> (Plan, Vec<Subject>) {
+/// What an agent is to make of these spokes, and their targets. The agent reads them from several files, this from one
+/// text.
+fn expected(cast: &Cast, scale: Scale, isolation: bool) -> (Plan, Vec<Subject>) {
     let (mut text, mut subjects) = (setting::head(scale), Vec::new());
     text += if isolation { "isolation: {period: 24h}\nspokes:\n" } else { "spokes:\n" };
     for (spoke, variant) in cast {
@@ -128,8 +134,15 @@ struct Stage {
     clocks: Arc<Clocks>,
     watched: Arc<Watched>,
     recorder: Arc<Recorder>,
-    handle: Handle,
+    files: Files,
+    asking: Asking,
+    shares: watch::Sender<Option<Arc<Share>>>,
     isolation: bool,
+    /// What the files say.
+    content: Content,
+    /// Whether the main file could be read when it was read last.
+    main_is_read: bool,
+    /// The spokes that run.
     cast: Cast,
     members: Vec<String>,
     plan: Plan,
@@ -144,7 +157,7 @@ struct Stage {
 }
 
 impl Stage {
-    fn raise(play: Play) -> Self {
+    async fn raise(play: Play) -> Self {
         let scale = play.scale;
         let peace = setting::world(scale);
         let hub = Arc::new(Hub::new(peace.clone(), dawn()));
@@ -166,13 +179,33 @@ impl Stage {
             play.sabotage == Some(Sabotage::AnothersKeys),
         );
         let cast = reloads::first_cast(scale);
-        let (plan, subjects) = planned(&cast, scale, isolation);
+        let content = Content { cast: cast.clone(), ..Content::default() };
+        let (plan, subjects) = expected(&cast, scale, isolation);
+        let files = Files::new(scale, isolation);
+        files.write(&content);
+        let no_s3 = |_| Err("no S3 here".to_owned());
+        let source = Arc::new(Reader::new(&files.main(), Arc::new(|_| None), no_s3).unwrap());
+        let texts = source.read().await.unwrap();
+        let loaded = load_plan_of(&texts, &|_| None).unwrap();
         watched.set_subjects(&subjects, &[]);
         let sessions = Arc::clone(&watched) as Arc<dyn Sessions>;
         let transport = Arc::clone(&watched) as Arc<dyn Transport>;
-        let seams = Seams::shared(Arc::clone(&agent_clock), wait, sessions, transport, link);
-        let app = App::build(&plan, seams).unwrap();
+        let seams = Seams::shared(Arc::clone(&agent_clock), Arc::clone(&wait), sessions, transport, link);
+        let app = App::build(&loaded.plan, seams).unwrap();
         let (recorder, handle) = (Arc::clone(app.recorder()), app.handle());
+        recorder.configuration_read(dawn());
+        let (shares, seen) = watch::channel(Some(Arc::new(Share::alone())));
+        let members: WatchMembers = Box::new(move |_| seen.clone());
+        let parts = SteeringParts {
+            source,
+            environment: Arc::new(|_| None),
+            // Reading is asked for, so that the checks know from when on it counts.
+            watch_every: None,
+            members: Some(members),
+            clock: Arc::clone(&agent_clock),
+            wait,
+            recorder: Arc::clone(&recorder),
+        };
         let readiness = web::Readiness::new();
         readiness.roles_asked();
         let web = web::State {
@@ -186,6 +219,8 @@ impl Stage {
         };
         let shutdown = CancellationToken::new();
         let running = spawn("agent", app.run(None, shutdown.clone()));
+        let (steering, asking) = Steering::new(parts, handle, &texts, &loaded);
+        drop(steering.start(shutdown.clone()));
         let played = Played { seed: play.seed, ..Played::default() };
         Self {
             play,
@@ -194,8 +229,12 @@ impl Stage {
             clocks,
             watched,
             recorder,
-            handle,
+            files,
+            asking,
+            shares,
             isolation,
+            content,
+            main_is_read: true,
             cast,
             members: vec!["agent-0".to_owned()],
             plan,
@@ -286,36 +325,48 @@ impl Stage {
 
     async fn reload(&mut self, reload: Reload) {
         let kind = match &reload {
-            Reload::Broken => "Reload broken",
+            Reload::MainBroken => "Reload broken",
             Reload::Members(members) if members.len() > self.members.len() => "Member joins",
             Reload::Members(_) => "Member leaves",
-            Reload::Spokes(_) => "Reload",
+            Reload::Files(content) if content.broken.len() > self.content.broken.len() => "Include broken",
+            Reload::Files(content) if content.broken.len() < self.content.broken.len() => "Include mended",
+            Reload::Files(_) => "Reload",
         };
         *self.played.faults.entry(kind.to_owned()).or_default() += 1;
-        match reload {
-            // What steering does with it.
-            Reload::Broken => {
-                let problem = "config.yaml:1:1: found something else".to_owned();
-                return self.recorder.configuration_refused(self.clocks.true_wall(), vec![problem]);
-            }
-            Reload::Members(members) => self.members = members,
-            Reload::Spokes(cast) => self.cast = cast,
-        }
-        let (whole, all) = planned(&self.cast, self.play.scale, self.isolation);
-        let replicas = NonZeroU32::MIN;
-        let share = match self.members.len() {
-            1 => Share::alone(),
-            _ => Share::of(self.members.iter().cloned(), &["agent-0".to_owned()], replicas),
-        };
-        let plan = whole.shared(&share);
         let due = |snapshot: &Snapshot| snapshot.targets.iter().map(|status| status.counts.due).sum::<u64>();
         let snapshot = self.recorder.snapshot();
         let before = read_by_spoke(&snapshot);
-        let result = self.handle.reconcile(plan.clone()).await;
-        self.recorder.configuration_read(self.clocks.true_wall());
-        let now_known = self.recorder.snapshot();
-        let after = read_by_spoke(&now_known);
-        self.played.due += due(&snapshot).saturating_sub(due(&now_known));
+        let answer = match reload {
+            Reload::MainBroken => {
+                self.files.break_main();
+                self.main_is_read = false;
+                let answer = self.asking.reload("soak").await;
+                if answer.is_ok() {
+                    self.say(vec!["a main file that is no YAML was taken".to_owned()]);
+                }
+                return;
+            }
+            Reload::Members(members) => {
+                self.members = members;
+                None
+            }
+            Reload::Files(content) => {
+                self.files.write(&content);
+                self.cast = content.read_after(&self.cast);
+                self.content = content;
+                self.main_is_read = true;
+                Some(self.asking.reload("soak").await)
+            }
+        };
+        let (whole, all) = expected(&self.cast, self.play.scale, self.isolation);
+        let share = match self.members.len() {
+            1 => Share::alone(),
+            _ => Share::of(self.members.iter().cloned(), &["agent-0".to_owned()], NonZeroU32::MIN),
+        };
+        let plan = whole.shared(&share);
+        if answer.is_none() {
+            self.shares.send_replace(Some(Arc::new(share)));
+        }
         let ids = |plan: &Plan| -> BTreeMap<String, Arc<Target>> {
             plan.targets.iter().map(|target| (target.id.to_string(), Arc::clone(target))).collect()
         };
@@ -326,11 +377,19 @@ impl Stage {
         let gone = those(&old, &|id| !new.contains_key(id));
         let added = those(&new, &|id| !old.contains_key(id));
         let changed = those(&new, &|id| old.get(id).is_some_and(|was| *was != new[id]));
-        let want = (added.len(), gone.len(), changed.len(), new.len() - added.len() - changed.len());
-        match result {
-            Ok(Changes { added, removed, changed, kept }) if (added, removed, changed, kept) == want => {}
-            other => self.say(vec![format!("a reload that was to be {want:?} came out as {other:?}")]),
+        let now_known = self.settled(&new).await;
+        if let Some(answer) = answer {
+            let (removed, kept) = (gone.len(), new.len() - added.len() - changed.len());
+            let want = Changes { added: added.len(), removed, changed: changed.len(), kept }.to_string();
+            let broken = self.files.included(&self.content).into_iter().filter(|(_, is_whole)| !is_whole);
+            let is_named = |text: &str| broken.into_iter().all(|(path, _)| text.contains(&path));
+            match answer {
+                Ok(text) if text.lines().next() == Some(&want) && is_named(&text) => {}
+                other => self.say(vec![format!("a reload that was to be {want} came out as {other:?}")]),
+            }
         }
+        let after = read_by_spoke(&now_known);
+        self.played.due += due(&snapshot).saturating_sub(due(&now_known));
         // What the simulator read for targets that are gone is in no book any more. What of theirs was in flight may have
         // been read or not, and so may a round of twins.
         for (spoke, was) in before {
@@ -347,6 +406,20 @@ impl Stage {
         self.watched.set_subjects(&all, &[gone, added].concat());
         self.subjects = all.into_iter().filter(|subject| new.contains_key(&subject.id)).collect();
         self.plan = plan;
+    }
+
+    /// What is recorded once the agent has these targets: a change of members takes effect by itself.
+    async fn settled(&mut self, wanted: &BTreeMap<String, Arc<Target>>) -> Snapshot {
+        for _ in 0..100 {
+            let snapshot = self.recorder.snapshot();
+            let ids = snapshot.targets.iter().map(|status| status.target.id.to_string());
+            if ids.len() == wanted.len() && ids.into_iter().all(|id| wanted.contains_key(&id)) {
+                return snapshot;
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        self.say(vec![format!("the agent does not come to have these {} targets", wanted.len())]);
+        self.recorder.snapshot()
     }
 
     /// The cheap look: who was blamed for what since the last one, and what was seen at the door.
@@ -380,6 +453,8 @@ impl Stage {
             forgotten: &self.forgotten,
             now: self.now(),
             every: self.play.scale.every,
+            main_is_read: self.main_is_read,
+            included: self.files.included(&self.content),
             is_over,
             sabotage: self.play.sabotage,
         };

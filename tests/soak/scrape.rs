@@ -71,6 +71,9 @@ pub(crate) struct Scrape {
     pub(crate) certificate_ends: Option<f64>,
     pub(crate) endpoint_up: BTreeMap<String, f64>,
     pub(crate) clock_skew: Option<f64>,
+    pub(crate) config_is_read: Option<bool>,
+    /// By path, whether an included file was.
+    pub(crate) includes: BTreeMap<String, bool>,
     /// The series that stay the same when the same scenario is played again.
     pub(crate) digest: u64,
 }
@@ -90,11 +93,14 @@ pub(crate) fn read(text: &str) -> Result<Scrape, String> {
         let series = parse(line).ok_or_else(|| format!("no series: {line}"))?;
         scrape.series += 1;
         let Some(name) = series.name.strip_prefix("spokeprobe_") else { continue };
-        // FNV-1a, over what is no property of the process.
+        scrape.take(name, &series);
+        // FNV-1a, over what is no property of the process; the folder of the included files has another name each time.
+        if name == "config_include_successful" {
+            continue;
+        }
         for byte in line.bytes() {
             digest = (digest ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
         }
-        scrape.take(name, &series);
     }
     scrape.digest = digest;
     Ok(scrape)
@@ -106,6 +112,10 @@ impl Scrape {
         let count = series.value as u64;
         let own = |label: &str| series.label(label).unwrap_or_default().to_owned();
         match name {
+            "config_last_reload_successful" => self.config_is_read = Some(series.value > 0.0),
+            "config_include_successful" => {
+                self.includes.insert(own("file"), series.value > 0.0);
+            }
             "task_panics_total" => self.task_panics = series.value,
             "in_flight_requests" => self.in_flight = series.value,
             "fault" if series.value > 0.0 => self.faults.push(own("scope")),

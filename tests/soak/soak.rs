@@ -19,6 +19,7 @@ mod scenario;
 mod scrape;
 mod setting;
 mod troubles;
+mod written;
 
 use arguments::Arguments;
 use run::{Play, Played, Sabotage, play};
