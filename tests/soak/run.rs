@@ -1,7 +1,7 @@
 //! One seed, played: an agent and a simulated hub in memory, under a paused clock, through everything a scenario brings.
 
 use crate::attribution::Attribution;
-use crate::checks::{Looked, Read, read_by_spoke};
+use crate::checks::{Looked, Read};
 use crate::faults::{Fault, Place};
 use crate::outside::{AgentClock, Clocks, TrueClock, Watched};
 use crate::reloads::{self, Cast, Reload, reloads};
@@ -9,24 +9,24 @@ use crate::scenario::{Act, scenario};
 use crate::scrape;
 use crate::setting::{self, Scale, Subject};
 use crate::written::{Content, Files};
-use spokeprobe::app::{
-    App, Asking, Changes, Seams, Steering, SteeringParts, Stopped, WatchMembers, explanation,
-};
-use spokeprobe::domain::target::Target;
+use spokeprobe::app::{App, Asking, Seams, Steering, SteeringParts, Stopped, WatchMembers, explanation};
 use spokeprobe::members::Share;
 use spokeprobe::plan::Plan;
-use spokeprobe::recording::{Recorder, Snapshot};
+use spokeprobe::recording::Recorder;
 use spokeprobe::seams::{Clock, Link, Sessions, SystemClock, TokioWait, Transport, Wait, spawn};
 use spokeprobe::simulator::{Connection, Door, Hub, InMemory, RawRequest, World};
 use spokeprobe::sources::{Reader, Source as _, load_plan_of};
 use spokeprobe::web;
 use std::collections::BTreeMap;
-use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+
+mod steered;
+
+use steered::expected;
 
 /// What is played.
 #[derive(Debug, Clone, Copy)]
@@ -97,27 +97,19 @@ fn dawn() -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(1_772_323_200)
 }
 
+/// A year takes most of an hour, so it says how far it has come.
+fn tell_how_far(play: Play, at: Duration) {
+    let hours = at.as_secs() / 3_600;
+    if play.lasts > HOUR * 24 * 60 && hours.is_multiple_of(24 * 30) {
+        eprintln!("seed {}: {} held so far", play.seed, written(at));
+    }
+}
+
 /// Plays a seed to its end, or until something breaks.
 pub(crate) fn play(play: Play) -> Played {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     runtime.block_on(async { Stage::raise(play).await.through().await })
-}
-
-/// What an agent is to make of these spokes, and their targets. The agent reads them from several files, this from one
-/// text.
-fn expected(cast: &Cast, scale: Scale, isolation: bool) -> (Plan, Vec<Subject>) {
-    let (mut text, mut subjects) = (setting::head(scale), Vec::new());
-    text += if isolation { "isolation: {period: 24h}\nspokes:\n" } else { "spokes:\n" };
-    for (spoke, variant) in cast {
-        let (of_spoke, targets) = setting::spoke(*spoke, scale, *variant);
-        text += &of_spoke;
-        subjects.extend(targets);
-    }
-    match spokeprobe::sources::load_plan_text("soak", &text, &|_| None) {
-        Ok(loaded) => (loaded.plan, subjects),
-        Err(problems) => panic!("{problems:?}"),
-    }
 }
 
 enum Step {
@@ -274,6 +266,7 @@ impl Stage {
                 Step::Reload(reload) => self.reload(reload).await,
                 Step::Hour => {
                     self.look_closely(false);
+                    tell_how_far(self.play, at);
                     steps.insert((self.now().max(at) + HOUR, 0), Step::Hour);
                 }
             }
@@ -321,105 +314,6 @@ impl Stage {
             self.clocks.set_agent_off(0);
         }
         self.attribution.ends(place, now);
-    }
-
-    async fn reload(&mut self, reload: Reload) {
-        let kind = match &reload {
-            Reload::MainBroken => "Reload broken",
-            Reload::Members(members) if members.len() > self.members.len() => "Member joins",
-            Reload::Members(_) => "Member leaves",
-            Reload::Files(content) if content.broken.len() > self.content.broken.len() => "Include broken",
-            Reload::Files(content) if content.broken.len() < self.content.broken.len() => "Include mended",
-            Reload::Files(_) => "Reload",
-        };
-        *self.played.faults.entry(kind.to_owned()).or_default() += 1;
-        let due = |snapshot: &Snapshot| snapshot.targets.iter().map(|status| status.counts.due).sum::<u64>();
-        let snapshot = self.recorder.snapshot();
-        let before = read_by_spoke(&snapshot);
-        let answer = match reload {
-            Reload::MainBroken => {
-                self.files.break_main();
-                self.main_is_read = false;
-                let answer = self.asking.reload("soak").await;
-                if answer.is_ok() {
-                    self.say(vec!["a main file that is no YAML was taken".to_owned()]);
-                }
-                return;
-            }
-            Reload::Members(members) => {
-                self.members = members;
-                None
-            }
-            Reload::Files(content) => {
-                self.files.write(&content);
-                self.cast = content.read_after(&self.cast);
-                self.content = content;
-                self.main_is_read = true;
-                Some(self.asking.reload("soak").await)
-            }
-        };
-        let (whole, all) = expected(&self.cast, self.play.scale, self.isolation);
-        let share = match self.members.len() {
-            1 => Share::alone(),
-            _ => Share::of(self.members.iter().cloned(), &["agent-0".to_owned()], NonZeroU32::MIN),
-        };
-        let plan = whole.shared(&share);
-        if answer.is_none() {
-            self.shares.send_replace(Some(Arc::new(share)));
-        }
-        let ids = |plan: &Plan| -> BTreeMap<String, Arc<Target>> {
-            plan.targets.iter().map(|target| (target.id.to_string(), Arc::clone(target))).collect()
-        };
-        let (old, new) = (ids(&self.plan), ids(&plan));
-        let those = |of: &BTreeMap<String, Arc<Target>>, want: &dyn Fn(&str) -> bool| -> Vec<String> {
-            of.keys().filter(|id| want(id)).cloned().collect()
-        };
-        let gone = those(&old, &|id| !new.contains_key(id));
-        let added = those(&new, &|id| !old.contains_key(id));
-        let changed = those(&new, &|id| old.get(id).is_some_and(|was| *was != new[id]));
-        let now_known = self.settled(&new).await;
-        if let Some(answer) = answer {
-            let (removed, kept) = (gone.len(), new.len() - added.len() - changed.len());
-            let want = Changes { added: added.len(), removed, changed: changed.len(), kept }.to_string();
-            let broken = self.files.included(&self.content).into_iter().filter(|(_, is_whole)| !is_whole);
-            let is_named = |text: &str| broken.into_iter().all(|(path, _)| text.contains(&path));
-            match answer {
-                Ok(text) if text.lines().next() == Some(&want) && is_named(&text) => {}
-                other => self.say(vec![format!("a reload that was to be {want} came out as {other:?}")]),
-            }
-        }
-        let after = read_by_spoke(&now_known);
-        self.played.due += due(&snapshot).saturating_sub(due(&now_known));
-        // What the simulator read for targets that are gone is in no book any more. What of theirs was in flight may have
-        // been read or not, and so may a round of twins.
-        for (spoke, was) in before {
-            let is = after.get(&spoke).copied().unwrap_or_default();
-            let gone = self.forgotten.entry(spoke).or_default();
-            gone.read += was.read.saturating_sub(is.read);
-            gone.open += was.open.saturating_sub(is.open);
-        }
-        for id in &gone {
-            let spoke = self.subjects.iter().find(|subject| subject.id == *id).map(|subject| subject.spoke);
-            self.forgotten.entry(spoke.unwrap_or_default()).or_default().open += 3;
-        }
-        self.attribution.targets_changed(&gone, &changed, &added, self.now());
-        self.watched.set_subjects(&all, &[gone, added].concat());
-        self.subjects = all.into_iter().filter(|subject| new.contains_key(&subject.id)).collect();
-        self.plan = plan;
-    }
-
-    /// What is recorded once the agent has these targets: a change of members takes effect by itself.
-    async fn settled(&mut self, wanted: &BTreeMap<String, Arc<Target>>) -> Snapshot {
-        for _ in 0..100 {
-            let snapshot = self.recorder.snapshot();
-            let ids = snapshot.targets.iter().map(|status| status.target.id.to_string());
-            if ids.len() == wanted.len() && ids.into_iter().all(|id| wanted.contains_key(&id)) {
-                return snapshot;
-            }
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-        self.say(vec![format!("the agent does not come to have these {} targets", wanted.len())]);
-        self.recorder.snapshot()
     }
 
     /// The cheap look: who was blamed for what since the last one, and what was seen at the door.
