@@ -249,7 +249,8 @@ impl Steering {
                 // Somebody wants what is there now and does not have it.
                 self.asked_in_vain = true;
                 let problem = unreadable.problem.to_string();
-                self.parts.recorder.configuration_refused(self.wall(), vec![problem.clone()]);
+                let since = self.unreadable_since.unwrap_or_else(|| self.wall());
+                self.parts.recorder.configuration_refused(since, vec![problem.clone()]);
                 self.show_unreadable(&unreadable);
                 Err(ReloadRefused::unavailable(problem))
             }

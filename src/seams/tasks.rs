@@ -22,13 +22,13 @@ const RESTART_MAX: Duration = Duration::from_secs(60);
 /// As much of a panic's text as is shown: it says where, not what was at hand.
 const PANIC_CHARS_MAX: usize = 120;
 
-/// Starts a named task.
+/// Starts a named task. Its lines are its own: no span of whoever starts it stands before them.
 pub fn spawn<F>(name: &'static str, task: F) -> JoinHandle<F::Output>
 where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
-    tokio::spawn(task.instrument(tracing::error_span!("task", name)))
+    tokio::spawn(task.instrument(tracing::error_span!(parent: None, "task", name)))
 }
 
 /// Starts a named task that begins again after a panic: `factory` makes it anew, after a second at first, then after

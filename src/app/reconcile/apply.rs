@@ -1,7 +1,8 @@
 //! A prepared change, applied. Nothing in here can fail, and nothing waits.
 //!
-//! The order matters where a due attempt may come in between: a signer is known before a target uses it and forgotten
-//! after, and what is counted nowhere any more is told so before it is taken away.
+//! The order matters where a due attempt or a scrape may come in between: a signer is known before a target uses it and
+//! forgotten after, and the series of a target go before its attempts are counted nowhere, so that no scrape sees books
+//! that do not balance.
 
 use super::prepare::{Changed, Prepared};
 use super::{Changes, Current, Known};
