@@ -24,7 +24,7 @@ fn exists(name: &str) -> bool {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     if let Some(fault) = name.strip_prefix("soak: ") {
         let of = |file: &str| fs::read_to_string(root.join("tests/soak").join(file)).unwrap();
-        let text = of("faults.rs") + &of("troubles.rs") + &of("reloads.rs");
+        let text = of("faults.rs") + &of("troubles.rs") + &of("reloads.rs") + &of("written.rs");
         let declared = |end: &str| text.contains(&format!("    {fault}{end}"));
         return declared(",\n") || declared("(") || declared(" {");
     }
