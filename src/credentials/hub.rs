@@ -16,7 +16,7 @@ use aws_credential_types::provider::ProvideCredentials as _;
 use aws_credential_types::provider::error::CredentialsError;
 use std::error::Error;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 use tokio::sync::{Mutex, OnceCell};
 
 /// The whole chain's time: the metadata service alone may take some seconds to be missing.
@@ -27,6 +27,8 @@ const KEEP_ENDLESS: Duration = Duration::from_secs(60);
 const KEEP_MAX: Duration = Duration::from_secs(15 * 60);
 /// How long a failure is kept, so that ten roles do not wait for a missing source one after the other.
 const KEEP_FAILURE: Duration = Duration::from_secs(5);
+/// What is said of credentials whose end has passed by our clock.
+const ENDED: &str = "the credential sources give credentials that have already ended; is the clock right?";
 
 /// Where they come from.
 pub(super) enum Source {
@@ -51,6 +53,15 @@ struct Kept {
     ask_again: Moment,
 }
 
+impl Kept {
+    /// What is kept has ended by the wall clock, though its time to be asked for has not come: the monotonic clock stands
+    /// still while a machine is suspended. While the source fails, the pause after its failure holds.
+    fn has_ended(&self, wall: SystemTime) -> bool {
+        let end = self.found.as_ref().and_then(|found| found.expires_at);
+        self.failed.is_none() && end.is_some_and(|end| end <= wall)
+    }
+}
+
 impl HubCredentials {
     pub(super) fn new(source: Source, clock: Arc<dyn Clock>) -> Self {
         Self { source, clock, kept: Mutex::new(Kept::default()) }
@@ -59,7 +70,7 @@ impl HubCredentials {
     /// The credentials. The first caller asks the source, the others wait for it.
     pub(super) async fn get(&self) -> Result<SessionCredentials, SessionFailure> {
         let mut kept = self.kept.lock().await;
-        if self.clock.now() >= kept.ask_again {
+        if self.clock.now() >= kept.ask_again || kept.has_ended(self.clock.wall()) {
             let answer = tokio::time::timeout(CHAIN_TIMEOUT, self.source.ask())
                 .await
                 .unwrap_or_else(|_| Err(no_credentials("the credential sources do not answer in time")));
@@ -69,9 +80,12 @@ impl HubCredentials {
                     let life = found.expires_at.map_or(2 * KEEP_ENDLESS, |end| {
                         end.duration_since(self.clock.wall()).unwrap_or_default()
                     });
-                    kept.ask_again = now + (life / 2).min(KEEP_MAX);
+                    // With a clock that is ahead, whatever is given has ended: a failure like others.
+                    let ended = life.is_zero().then(|| no_credentials(ENDED));
+                    let keep = if ended.is_some() { KEEP_FAILURE } else { (life / 2).min(KEEP_MAX) };
+                    kept.ask_again = now + keep;
                     kept.found = Some(found);
-                    kept.failed = None;
+                    kept.failed = ended;
                 }
                 Err(failure) => {
                     kept.ask_again = now + KEEP_FAILURE;
@@ -83,7 +97,7 @@ impl HubCredentials {
         match (&kept.found, &kept.failed) {
             (Some(found), _) if found.expires_at.is_none_or(|end| wall < end) => Ok(found.clone()),
             (_, Some(failure)) => Err(failure.clone()),
-            _ => Err(no_credentials("the credential sources give credentials that have already ended")),
+            _ => Err(no_credentials(ENDED)),
         }
     }
 

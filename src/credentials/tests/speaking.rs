@@ -1,10 +1,11 @@
 //! What the SDK says to STS through our adapter, and what it makes of the answers.
 
+use super::stepping::Stepping;
 use super::*;
 use crate::credentials::{SdkSessions, Settings};
 use crate::domain::request::{ConnectTarget, Exchange, OutgoingRequest, SendOptions};
 use crate::domain::secret::ConfiguredText;
-use crate::seams::{FetchFailure, FetchRequest, FetchResponse, Transport};
+use crate::seams::{Clock, FetchFailure, FetchRequest, FetchResponse, Transport};
 use SessionFailureKind as Kind;
 use bytes::Bytes;
 use http::HeaderMap;
@@ -53,13 +54,17 @@ impl Transport for Script {
 }
 
 fn sessions(script: &Arc<Script>, variables: &[(&str, &str)]) -> SdkSessions {
+    sessions_by(Arc::new(clock()), script, variables)
+}
+
+fn sessions_by(clock: Arc<dyn Clock>, script: &Arc<Script>, variables: &[(&str, &str)]) -> SdkSessions {
     let settings = Settings {
         region: "eu-west-1".parse().unwrap(),
         sts_endpoint_url: None,
         hub_role_arn: None,
         environment: Some(variables.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()),
     };
-    SdkSessions::new(&settings, Arc::clone(script) as Arc<dyn Transport>, Arc::new(clock()))
+    SdkSessions::new(&settings, Arc::clone(script) as Arc<dyn Transport>, clock)
 }
 
 const KEYS: [(&str, &str); 3] = [
@@ -172,6 +177,27 @@ async fn credentials_of_a_container_are_kept_and_renewed() {
     tokio::time::advance(Duration::from_secs(901)).await;
     assert!(sessions.hub_credentials().await.is_ok());
     assert_eq!(script.seen().len(), 2);
+}
+
+/// What is kept has ended by the wall clock, and by the monotonic one its source was asked a moment ago.
+#[tokio::test(start_paused = true)]
+async fn after_a_suspension_the_source_is_asked_at_once() {
+    const LATER: &str = r#"{"AccessKeyId":"ASIALATER","SecretAccessKey":"s","Token":"t","Expiration":"2027-01-16T14:00:00Z"}"#;
+    let variables = [("AWS_CONTAINER_CREDENTIALS_FULL_URI", ECS)];
+    let script = Script::of(&[Ok((200, ECS_ANSWER)), Ok((200, ECS_ANSWER)), Ok((200, LATER))]);
+    let clock = Stepping::new(clock(), 0);
+    let sessions = sessions_by(Arc::clone(&clock) as Arc<dyn Clock>, &script, &variables);
+    assert_eq!(sessions.hub_credentials().await.unwrap().access_key_id, "ASIAECS");
+    clock.set(25 * 3600);
+    // A source that has noticed nothing yet is not asked again and again.
+    for _ in 0..3 {
+        let failure = sessions.hub_credentials().await.unwrap_err();
+        assert!(failure.message.contains("already ended"), "{failure:?}");
+    }
+    assert_eq!(script.seen().len(), 2);
+    tokio::time::advance(Duration::from_secs(5)).await;
+    assert_eq!(sessions.hub_credentials().await.unwrap().access_key_id, "ASIALATER");
+    assert_eq!(script.seen().len(), 3);
 }
 
 #[tokio::test(start_paused = true)]

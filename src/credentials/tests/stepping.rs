@@ -6,9 +6,20 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::SystemTime;
 
 /// The same time as the fake STS has, off by some seconds by wall clock.
-struct Stepping {
+pub(super) struct Stepping {
     inner: SystemClock,
     ahead_seconds: AtomicI64,
+}
+
+impl Stepping {
+    pub(super) fn new(inner: SystemClock, ahead_seconds: i64) -> Arc<Self> {
+        Arc::new(Self { inner, ahead_seconds: AtomicI64::new(ahead_seconds) })
+    }
+
+    /// Puts the wall clock off by so much.
+    pub(super) fn set(&self, ahead_seconds: i64) {
+        self.ahead_seconds.store(ahead_seconds, Ordering::Relaxed);
+    }
 }
 
 impl Clock for Stepping {
@@ -36,7 +47,7 @@ fn start_off(
     prepare: impl FnOnce(&FakeSts),
 ) -> (Running, Arc<Stepping>) {
     let inner = clock();
-    let stepping = Arc::new(Stepping { inner, ahead_seconds: AtomicI64::new(ahead_seconds) });
+    let stepping = Stepping::new(inner, ahead_seconds);
     let sts = FakeSts::new(inner);
     prepare(&sts);
     let recorder = Arc::new(Recorder::new(&Settings { buckets: vec![1.0] }));
@@ -66,7 +77,7 @@ async fn after_a_suspension_sessions_are_asked_for_at_once_and_gently() {
     for role in &roles {
         running.sts.answer(role, Answer::Session(Some(9 * HOUR)));
     }
-    clock.ahead_seconds.store(8 * 3600, Ordering::Relaxed);
+    clock.set(8 * 3600);
     assert!(roles.iter().all(|role| running.reason(role) == Reason::CredentialsExpired));
     running.pass(secs(75)).await;
     assert!(roles.iter().all(|role| running.key(role).is_ok()));
@@ -80,7 +91,7 @@ async fn after_a_short_suspension_no_session_runs_out() {
     let roles: Vec<_> = (0..20).map(|n| role(n, HOUR)).collect();
     let (running, clock) = start_stepping(&roles);
     running.pass(secs(60)).await;
-    clock.ahead_seconds.store(40 * 60, Ordering::Relaxed);
+    clock.set(40 * 60);
     for _ in 0..40 {
         running.pass(secs(60)).await;
         assert!(roles.iter().all(|role| running.key(role).is_ok()), "at {}", running.clock.now());
@@ -93,7 +104,7 @@ async fn a_step_that_ends_no_session_changes_nothing() {
     let (running, clock) = start_stepping(&roles);
     running.pass(secs(10)).await;
     for ahead in [600, -600, 0] {
-        clock.ahead_seconds.store(ahead, Ordering::Relaxed);
+        clock.set(ahead);
         running.pass(secs(120)).await;
         assert!(running.key(&roles[0]).is_ok());
     }
@@ -110,7 +121,7 @@ async fn a_clock_that_is_set_right_gives_the_hubs_keys_their_true_life() {
         let is_usable = || running.store.session(&Signer::Hub).is_ok();
         running.pass(secs(5)).await;
         assert_eq!(is_usable(), usable_at_once, "{ahead}");
-        clock.ahead_seconds.store(0, Ordering::Relaxed);
+        clock.set(0);
         running.pass(secs(75)).await;
         for minute in 2..=358 {
             assert!(is_usable(), "{ahead}, at minute {minute}");
