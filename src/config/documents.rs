@@ -46,12 +46,13 @@ pub struct AsLastRead {
 }
 
 impl IncludedDocument {
-    /// A document that stands in, as one that is in use.
-    pub(super) fn running_on(&self) -> Option<IncludeFailure> {
+    /// A document that stands in, as one that is in use; with what is to be said of spokes that gave way.
+    pub(super) fn running_on(&self, displaced: Vec<Problem>) -> Option<IncludeFailure> {
         let last_read = self.as_last_read.as_ref()?;
         let wanted = "one without problems; its spokes keep running as last read";
         let mut problems = vec![Problem::of_file(&self.file, "a file that cannot be used now", wanted)];
         problems.extend(last_read.problems.iter().cloned());
+        problems.extend(displaced);
         Some(self.failure(problems))
     }
 

@@ -52,7 +52,7 @@ use crate::config::surroundings::Surroundings;
 use crate::domain::identity::Identity;
 use crate::domain::name::Name;
 use crate::yaml::{Kind, Node, Problem};
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 /// Looks a name of the environment up.
 pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
@@ -217,10 +217,14 @@ pub fn read(documents: &Documents, environment: Environment<'_>) -> Result<Confi
             bounds: &included.bounds,
         };
         let others: Vec<&Spoke> = spokes.iter().chain(accepted.iter().flatten()).collect();
-        match read_included(document, &around, environment, &others) {
-            Ok(read) => {
+        let stands_in = included.as_last_read.is_some();
+        let beside: &[&Spoke] = if stands_in { &[] } else { &others };
+        let read = read_included(document, &around, environment, beside);
+        match read.and_then(|read| if stands_in { giving_way(read, &others) } else { Ok((read, Vec::new())) })
+        {
+            Ok((read, displaced)) => {
                 accepted.push(read);
-                includes_as_last_read.extend(included.running_on());
+                includes_as_last_read.extend(included.running_on(displaced));
             }
             Err(problems) => include_failures.push(included.failed_with(problems)),
         }
@@ -326,6 +330,20 @@ fn read_included(
     surroundings::refuse_repeated(&root, named, "spoke");
     let problems = sorted(context.into_problems());
     if problems.is_empty() { Ok(spokes) } else { Err(problems) }
+}
+
+/// The spokes that stand in for a file, without those that another file has now; and what is to be said of these. One
+/// team's new spoke must not take another team's off the watch.
+///
+/// # Errors
+/// When none is left.
+fn giving_way(read: Vec<Spoke>, others: &[&Spoke]) -> Result<(Vec<Spoke>, Vec<Problem>), Vec<Problem>> {
+    let taken: HashMap<&Name, &Place> = others.iter().map(|spoke| (&spoke.name, &spoke.place)).collect();
+    let (displaced, kept): (Vec<Spoke>, Vec<Spoke>) =
+        read.into_iter().partition(|spoke| taken.contains_key(&spoke.name));
+    let twice = |spoke: &Spoke| Some(reader::repeated_name(&spoke.place, taken.get(&spoke.name)?, "spoke"));
+    let problems = displaced.iter().filter_map(twice).collect();
+    if kept.is_empty() && !displaced.is_empty() { Err(problems) } else { Ok((kept, problems)) }
 }
 
 /// Leaves out every included file that names an unknown spoke, until all that is left knows each other.

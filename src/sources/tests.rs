@@ -240,6 +240,32 @@ fn spokes_as_last_read_give_way_to_what_is_read_now() {
 }
 
 #[test]
+fn of_a_broken_file_only_the_spokes_that_others_have_now_give_way() {
+    let folder = Folder::new("give-way");
+    let main = folder.write("main.yaml", format!("{MAIN}include: [spokes.d/*.yaml]\n"));
+    let list = |names: &[&str]| {
+        let spokes: Vec<String> = names.iter().map(|name| spoke(name, "")).collect();
+        spokes.concat().replace("]\nspokes: [", ", ")
+    };
+    folder.write("spokes.d/b.yaml", list(&["ledger", "partner"]));
+    folder.write("spokes.d/c.yaml", list(&["catalog"]));
+    let mut life = Life::begin(main);
+    folder.write("spokes.d/b.yaml", "spokes: [");
+    folder.write("spokes.d/c.yaml", list(&["catalog", "ledger"]));
+    for _ in 0..2 {
+        let loaded = life.again().unwrap();
+        assert_eq!(names(&loaded), ["a", "catalog", "ledger", "partner"]);
+        assert!(loaded.include_failures.is_empty());
+        let said = shown(&loaded, "b.yaml");
+        assert!(said.contains("keep running as last read") && said.contains("ledger"), "{said}");
+    }
+    // As soon as the other file does not have it any more it is back.
+    folder.write("spokes.d/c.yaml", list(&["catalog"]));
+    assert_eq!(names(&life.again().unwrap()), ["a", "catalog", "ledger", "partner"]);
+    assert!(!shown(&life.again().unwrap(), "b.yaml").contains("second"));
+}
+
+#[test]
 fn files_that_name_spokes_of_a_broken_one_are_read_as_they_are_now() {
     let folder = Folder::new("named-elsewhere");
     let main = folder.write("main.yaml", format!("{MAIN}include: [spokes.d/*.yaml]\n"));
