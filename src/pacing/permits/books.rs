@@ -41,6 +41,8 @@ impl Places {
 
 struct Account {
     places: Places,
+    /// Its rates together get at most half of its places, for the same reason as the agent's.
+    rates: Places,
     waiting: BTreeMap<Rank, Option<Waker>>,
     /// Targets that draw from it.
     targets: usize,
@@ -97,7 +99,10 @@ impl Books {
         let size = self.per_account;
         let ids: Vec<Arc<AccountId>> = self.accounts.keys().cloned().collect();
         for id in ids {
-            self.change(&id, |account| account.places.size = size);
+            self.change(&id, |account| {
+                account.places.size = size;
+                account.rates.size = (size / 2).max(1);
+            });
         }
         self.call()
     }
@@ -110,7 +115,13 @@ impl Books {
     pub(super) fn enter(&mut self, id: &AccountId) -> Arc<AccountId> {
         let known = self.accounts.get_key_value(id).map(|(id, _)| Arc::clone(id));
         let id = known.unwrap_or_else(|| Arc::new(id.clone()));
-        let new = || Account { places: Places::new(self.per_account), waiting: BTreeMap::new(), targets: 0 };
+        let size = self.per_account;
+        let new = || Account {
+            places: Places::new(size),
+            rates: Places::new(size / 2),
+            waiting: BTreeMap::new(),
+            targets: 0,
+        };
         self.accounts.entry(Arc::clone(&id)).or_insert_with(new).targets += 1;
         id
     }
@@ -149,11 +160,16 @@ impl Books {
 
     /// Takes a place at once or not at all. Where one is free nobody waits for it.
     pub(super) fn take(&mut self, id: &Arc<AccountId>, for_rate: bool) -> bool {
-        let free = self.accounts.get(id).is_some_and(|account| account.places.free() > 0)
+        let has_one =
+            |account: &Account| account.places.free() > 0 && (!for_rate || account.rates.free() > 0);
+        let free = self.accounts.get(id).is_some_and(has_one)
             && self.agent.free() > 0
             && (!for_rate || self.rates.free() > 0);
         if free {
-            self.change(id, |account| account.places.taken += 1);
+            self.change(id, |account| {
+                account.places.taken += 1;
+                account.rates.taken += usize::from(for_rate);
+            });
             self.agent.taken += 1;
             self.rates.taken += usize::from(for_rate);
         }
@@ -168,7 +184,10 @@ impl Books {
     }
 
     pub(super) fn give_back(&mut self, id: &Arc<AccountId>, of_rate: bool) -> Called {
-        self.change(id, |account| account.places.taken = account.places.taken.saturating_sub(1));
+        self.change(id, |account| {
+            account.places.taken = account.places.taken.saturating_sub(1);
+            account.rates.taken = account.rates.taken.saturating_sub(usize::from(of_rate));
+        });
         self.agent.taken = self.agent.taken.saturating_sub(1);
         self.rates.taken = self.rates.taken.saturating_sub(usize::from(of_rate));
         self.forget(id);

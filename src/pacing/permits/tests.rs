@@ -31,6 +31,21 @@ fn rates_leave_half_of_the_agent_to_health() {
 }
 
 #[test]
+fn rates_leave_half_of_their_account_to_health() {
+    let permits = Permits::new(100, 4);
+    let one = permits.of(&account("111111111111"));
+    let (two, other) = (permits.of(&account("111111111111")), permits.of(&account("222222222222")));
+    let rates: Vec<_> = (0..4).flat_map(|_| [one.try_now(), two.try_now()]).flatten().collect();
+    assert_eq!(rates.len(), 2, "of both together");
+    let others = [other.try_now(), other.try_now()];
+    assert!(others.iter().all(Option::is_some), "another account has its own");
+    let health: Vec<_> = (0..4).filter_map(|_| two.in_turn(0).now_or_never()).collect();
+    assert_eq!(health.len(), 2);
+    drop(rates);
+    assert!(one.try_now().is_some(), "what comes back may be taken again");
+}
+
+#[test]
 fn spare_permits_leave_more_than_half_free() {
     let permits = Permits::new(100, 8);
     let target = permits.of(&account("111111111111"));
