@@ -1,26 +1,29 @@
 //! The paths and their answers.
 
-use crate::web::access::{self, Access};
+use crate::web::access::{self, Access, Peer};
 use crate::web::compression::Coding;
 use crate::web::protection::Protection;
 use crate::web::protection::authenticate::{Gate, authenticate};
 use crate::web::{State, StatusAccess, page, reload, status};
-use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
-use std::net::SocketAddr;
-use std::sync::Arc;
+use axum::{Extension, Router};
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
 /// Answers of the size of a scrape that may be in memory at once, those being read by slow peers included.
 const LARGE_ANSWERS: usize = 4;
+/// How many of them one peer may have: a stranger who never reads holds up nobody's scrape but those of his own machine.
+const LARGE_ANSWERS_PER_PEER: usize = 2;
 /// Such answers that are worked on at once: whoever scrapes without pause takes one core, and not all that probes
 /// need as well.
 const LARGE_ANSWERS_IN_WORK: usize = 1;
@@ -32,6 +35,7 @@ const LARGE_ANSWER_WAIT: Duration = Duration::from_secs(10);
 struct Served {
     state: State,
     large: Arc<Semaphore>,
+    of_peers: Readers,
     in_work: Arc<Semaphore>,
 }
 
@@ -45,7 +49,12 @@ pub(super) fn router(
     let now = Arc::clone(&state.now);
     let command = from_fn_with_state(access::Commands::new(Arc::clone(&now)), access::command);
     let permits = |count| Arc::new(Semaphore::new(count));
-    let served = Served { state, large: permits(LARGE_ANSWERS), in_work: permits(LARGE_ANSWERS_IN_WORK) };
+    let served = Served {
+        state,
+        large: permits(LARGE_ANSWERS),
+        of_peers: Readers::default(),
+        in_work: permits(LARGE_ANSWERS_IN_WORK),
+    };
     let router = Router::new()
         .route("/", get(status_page))
         .route("/metrics", get(metrics))
@@ -93,13 +102,21 @@ async fn reload_configuration(extract::State(served): extract::State<Served>) ->
     reload::answer(served.state.reload.as_ref()).await
 }
 
-async fn metrics(extract::State(served): extract::State<Served>, coding: Coding) -> Response {
+async fn metrics(
+    extract::State(served): extract::State<Served>,
+    Extension(peer): Extension<Peer>,
+    coding: Coding,
+) -> Response {
     let kind = "text/plain; version=0.0.4; charset=utf-8";
-    large(&served, coding, kind, |state| state.recorder.encode_text()).await
+    large(&served, peer, coding, kind, |state| state.recorder.encode_text()).await
 }
 
-async fn status_json(extract::State(served): extract::State<Served>, coding: Coding) -> Response {
-    large(&served, coding, "application/json", |state| {
+async fn status_json(
+    extract::State(served): extract::State<Served>,
+    Extension(peer): Extension<Peer>,
+    coding: Coding,
+) -> Response {
+    large(&served, peer, coding, "application/json", |state| {
         let mut json = serde_json::to_vec(&status::view(state)).unwrap_or_else(|error| {
             // The views hold texts, numbers and lists only; there is nothing in them that could fail.
             tracing::error!(%error, "status could not be written");
@@ -113,12 +130,13 @@ async fn status_json(extract::State(served): extract::State<Served>, coding: Cod
 
 async fn status_page(
     extract::State(served): extract::State<Served>,
+    Extension(peer): Extension<Peer>,
     coding: Coding,
     extract::RawQuery(query): extract::RawQuery,
 ) -> Response {
     let found = Arc::new(AtomicBool::new(true));
     let said = Arc::clone(&found);
-    let mut answer = large(&served, coding, "text/html; charset=utf-8", move |state| {
+    let mut answer = large(&served, peer, coding, "text/html; charset=utf-8", move |state| {
         let page = page::render(&status::view(state), query.as_deref().unwrap_or_default(), state.explain);
         said.store(page.found, Ordering::Relaxed);
         page.html.into_bytes()
@@ -134,14 +152,18 @@ async fn status_page(
 /// last byte is written.
 async fn large(
     served: &Served,
+    peer: Peer,
     coding: Coding,
     kind: &'static str,
     make: impl FnOnce(&State) -> Vec<u8> + Send + 'static,
 ) -> Response {
-    // One after the other, or a place in work would wait for a place in memory that a slow reader holds.
+    // One after the other, or a place in work would wait for a place in memory that a slow reader holds, and one in memory
+    // for one of a peer that has its share already.
     let permits = async {
+        let reading = served.of_peers.of(peer.ip).acquire_owned().await?;
         let permit = Arc::clone(&served.large).acquire_owned().await?;
-        Ok::<_, AcquireError>((permit, Arc::clone(&served.in_work).acquire_owned().await?))
+        let work = Arc::clone(&served.in_work).acquire_owned().await?;
+        Ok::<_, AcquireError>(((permit, reading), work))
     };
     let Ok(Ok((permit, work))) = timeout(LARGE_ANSWER_WAIT, permits).await else {
         return (StatusCode::SERVICE_UNAVAILABLE, "too many scrapes at once\n").into_response();
@@ -152,7 +174,7 @@ async fn large(
         let plain = make(&state);
         let packed = coding.pack(&plain);
         drop(work);
-        (packed.is_some(), Counted { content: packed.unwrap_or(plain), _permit: permit })
+        (packed.is_some(), Counted { content: packed.unwrap_or(plain), _permits: permit })
     });
     match made.await {
         Ok((packed, counted)) => {
@@ -176,7 +198,21 @@ async fn large(
 /// The bytes of a large answer; the last handle on them gives the permit back.
 struct Counted {
     content: Vec<u8>,
-    _permit: OwnedSemaphorePermit,
+    _permits: (OwnedSemaphorePermit, OwnedSemaphorePermit),
+}
+
+/// The share of each peer in large answers. Peers are forgotten when nothing of theirs is asked for or read.
+#[derive(Clone, Default)]
+struct Readers(Arc<Mutex<HashMap<IpAddr, Arc<Semaphore>>>>);
+
+impl Readers {
+    fn of(&self, peer: IpAddr) -> Arc<Semaphore> {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // Whoever waits or reads holds a handle: as many are kept as there are connections at most.
+        known.retain(|_, permits| Arc::strong_count(permits) > 1);
+        let new = || Arc::new(Semaphore::new(LARGE_ANSWERS_PER_PEER));
+        Arc::clone(known.entry(peer.to_canonical()).or_insert_with(new))
+    }
 }
 
 impl AsRef<[u8]> for Counted {

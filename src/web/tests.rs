@@ -452,3 +452,24 @@ async fn what_grows_with_the_targets_is_packed_for_those_who_want_it() {
     let (head, body) = coded(&agent, "/-/healthy", "gzip").await;
     assert!(!head.contains("content-encoding") && body == b"healthy\n", "small answers stay as they are");
 }
+
+/// Answers that nobody reads hold their places until they are dropped.
+#[tokio::test]
+async fn one_peer_that_never_reads_keeps_no_other_from_a_scrape() {
+    use tower::Service as _;
+    let agent = agent("127.0.0.1:0", StatusAccess::Auto).await;
+    let mut router = routes::router(agent.state.clone(), agent.address, StatusAccess::Auto, None);
+    let mut scrape = |peer: [u8; 4]| {
+        let peer = access::Peer { ip: peer.into(), certificate: access::Certificate::Missing };
+        let request = axum::http::Request::builder().uri("/metrics").header("host", "localhost");
+        let mut request = request.body(axum::body::Body::empty()).unwrap();
+        request.extensions_mut().insert(peer);
+        tokio::time::timeout(SECOND, router.call(request))
+    };
+    let unread = [scrape([10, 0, 0, 1]).await, scrape([10, 0, 0, 1]).await];
+    assert!(unread.iter().all(|answer| answer.as_ref().unwrap().as_ref().unwrap().status() == 200));
+    assert!(scrape([10, 0, 0, 1]).await.is_err(), "it waits for its own");
+    assert_eq!(scrape([10, 0, 0, 2]).await.unwrap().unwrap().status(), 200);
+    drop(unread);
+    assert_eq!(scrape([10, 0, 0, 1]).await.unwrap().unwrap().status(), 200);
+}
