@@ -108,9 +108,13 @@ impl Attribution {
             .map(|played| played.fault)
             .collect();
         let mut blamed: Vec<Reason> = felt.iter().flat_map(|fault| fault.reasons(subject)).copied().collect();
-        // To a clock that is behind, by however little, a session lives on for so long after its end; it is used
-        // then when nothing has renewed it.
-        let is_behind = felt.iter().any(|fault| matches!(fault, Fault::AgentClock(seconds) if *seconds < 0));
+        // To a clock that is behind the gateway's, by however little, a session lives on for so long after its end; it
+        // is used then when nothing has renewed it.
+        let is_behind = felt.iter().any(|fault| match fault {
+            Fault::AgentClock(seconds) => *seconds < 0,
+            Fault::GatewayClock(seconds) => *seconds > 0,
+            _ => false,
+        });
         if is_behind && felt.iter().any(|fault| fault.keeps_sessions_from(subject)) {
             blamed.push(Reason::TokenExpired);
         }

@@ -171,7 +171,9 @@ impl Looked<'_> {
         if scrape.task_panics > 0.0 {
             broken.push(format!("{} tasks panicked", scrape.task_panics));
         }
-        let in_flight: i64 = snapshot.targets.iter().map(|status| status.counts.in_flight).sum();
+        // Those that wait for a permit among them.
+        let in_flight: i64 =
+            snapshot.targets.iter().map(|status| status.counts.in_flight + status.counts.waiting).sum();
         #[expect(clippy::cast_precision_loss, reason = "a few")]
         if (scrape.in_flight - in_flight as f64).abs() > 0.0 {
             broken.push(format!("in_flight_requests is {} and {in_flight} are", scrape.in_flight));

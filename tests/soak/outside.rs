@@ -204,8 +204,12 @@ impl Seen {
                 };
                 let newest = self.held.get(&owner).map_or(&[][..], |held| &held.keys);
                 let at = newest.iter().position(|(each, _)| each == key).unwrap_or_default();
-                if newest.get(at + 1).is_some_and(|(_, since)| now.since(*since) > REPLACED_FOR) {
-                    self.broke(format!("{id} was signed with a session that was replaced"));
+                if let Some((_, since)) = newest.get(at + 1).filter(|(_, at)| now.since(*at) > REPLACED_FOR) {
+                    let (ago, since) = (now.since(*since), since.since_origin());
+                    let held: Vec<Duration> = newest.iter().map(|(_, at)| at.since_origin()).collect();
+                    self.broke(format!(
+                        "{id} was signed with a session that was replaced {ago:?} ago, at {since:?}; all came at {held:?}"
+                    ));
                 }
                 Some(owner)
             }
