@@ -147,7 +147,8 @@ pub struct Steering {
     judged: Digest,
     /// The content that is refused and since when, once its problems are in the log.
     told: Option<(Digest, SystemTime)>,
-    /// Somebody asked for a reading and the source could not be read: the next reading answers him.
+    /// What is there has not been taken for a reason that may pass: somebody asked and the source could not be read, or
+    /// the outside could not be made. The next look tries again.
     asked_in_vain: bool,
     unreadable_since: Option<SystemTime>,
     watch: Option<Watch>,
@@ -325,7 +326,9 @@ impl Steering {
         let other_members = self.parts.members.is_some() && settings != self.whole.settings.members.as_ref();
         let share = if other_members { self.share_under(settings) } else { self.known_share() };
         let plan = part(&loaded.plan, share.as_deref());
-        let changes = (self.reconcile)(plan).await.map_err(|problem| {
+        let taken = (self.reconcile)(plan).await;
+        self.asked_in_vain = matches!(taken, Err(ReconcileProblem::Outside(_)));
+        let changes = taken.map_err(|problem| {
             let lines = problem.to_string().lines().map(str::to_owned).collect();
             let refused = match problem {
                 ReconcileProblem::Restart(_) => ReloadRefused::needs_restart as fn(String) -> ReloadRefused,
@@ -394,7 +397,10 @@ impl Steering {
                 tracing::info!(%changes, "this agent has another share of the targets");
             }
             Ok(_) | Err(ReconcileProblem::Ended) => {}
-            Err(problem) => tracing::error!(%problem, "this agent cannot take its share of the targets"),
+            Err(problem) => {
+                self.asked_in_vain = true;
+                tracing::error!(%problem, "this agent cannot take its share of the targets; the next look tries again");
+            }
         }
     }
 

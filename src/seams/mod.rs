@@ -165,8 +165,9 @@ pub trait Link: Send + Sync {
     fn is_own(&self, address: IpAddr) -> bool;
 }
 
-/// The most places of one service that are looked at.
-pub const SERVICES_MAX: usize = 256;
+/// The most places of one service that are looked at: more than there may be members, so that it is theirs to say that
+/// there are too many, and all leave out the same.
+pub const SERVICES_MAX: usize = 1024;
 
 /// One place where a service is to be found.
 #[derive(Debug, Clone, PartialEq, Eq)]

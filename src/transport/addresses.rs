@@ -14,7 +14,7 @@ use std::sync::Arc;
 use tokio::sync::Semaphore;
 
 /// The most addresses of one answer that are looked at.
-const MAX_ADDRESSES: usize = 256;
+const MAX_ADDRESSES: usize = 1024;
 
 /// Where DNS answers come from.
 pub trait Lookup: Send + Sync {

@@ -219,7 +219,10 @@ impl Fault {
     /// True while it may keep the session of a target from being renewed.
     pub(crate) fn keeps_sessions_from(&self, subject: &Subject) -> bool {
         match *self {
-            Self::Sts(_) | Self::HubCredentialsGone => subject.is_signed(),
+            // Nothing is renewed either while all stands still.
+            Self::Sts(_) | Self::HubCredentialsGone | Self::Frozen(_) | Self::Suspended(_) => {
+                subject.is_signed()
+            }
             Self::Role(spoke, RoleTrouble::TrustGone) => subject.role() == Some(spoke),
             _ => false,
         }

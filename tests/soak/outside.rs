@@ -146,6 +146,8 @@ const SHORTEST_PAUSE: Duration = Duration::from_millis(790);
 const CALLS_AT_ONCE: usize = 10;
 /// A session that was replaced may still be on its way.
 const REPLACED_FOR: Duration = Duration::from_secs(2);
+/// The hub's keys come into use once STS has said whose they are, or has not within this time.
+const HUB_REPLACED_FOR: Duration = Duration::from_secs(35);
 /// What was on its way when its target was removed goes out within its timeout.
 const LATE_FOR: Duration = Duration::from_secs(60);
 /// Problems kept.
@@ -204,7 +206,8 @@ impl Seen {
                 };
                 let newest = self.held.get(&owner).map_or(&[][..], |held| &held.keys);
                 let at = newest.iter().position(|(each, _)| each == key).unwrap_or_default();
-                if let Some((_, since)) = newest.get(at + 1).filter(|(_, at)| now.since(*at) > REPLACED_FOR) {
+                let within = if owner == Owner::Hub { HUB_REPLACED_FOR } else { REPLACED_FOR };
+                if let Some((_, since)) = newest.get(at + 1).filter(|(_, at)| now.since(*at) > within) {
                     let (ago, since) = (now.since(*since), since.since_origin());
                     let held: Vec<Duration> = newest.iter().map(|(_, at)| at.since_origin()).collect();
                     self.broke(format!(

@@ -1,7 +1,7 @@
 //! What comes of readings, over a source and an agent that are simulated.
 
 use super::*;
-use crate::app::NeedsRestart;
+use crate::app::{NeedsRestart, SetupProblem};
 use crate::recording::{ConfigurationStatus, Settings};
 use crate::seams::{SystemClock, TokioWait};
 use crate::sources::load_plan_of;
@@ -53,6 +53,8 @@ struct Stage {
     plans: Arc<StdMutex<Vec<usize>>>,
     /// Whether the last of them begins scheduled loads.
     begins_loads: Arc<StdMutex<bool>>,
+    /// How many of the next plans meet an outside that cannot be made.
+    fails: Arc<StdMutex<usize>>,
     /// The watches over members that were begun, and what those by DNS hand out.
     watches: Arc<StdMutex<usize>>,
     named: watch::Sender<Option<Arc<Share>>>,
@@ -92,10 +94,21 @@ impl Stage {
         let plans = Arc::new(StdMutex::new(Vec::new()));
         let begins_loads = Arc::new(StdMutex::new(true));
         let (handed, loads) = (Arc::clone(&plans), Arc::clone(&begins_loads));
+        let fails = Arc::new(StdMutex::new(0_usize));
+        let failing = Arc::clone(&fails);
         // An agent that takes everything but other buckets.
         let reconcile: Reconcile = Arc::new(move |plan: Plan| {
             let (handed, loads) = (Arc::clone(&handed), Arc::clone(&loads));
+            let fails_now = {
+                let mut left = failing.lock().unwrap();
+                let fails_now = *left > 0;
+                *left = left.saturating_sub(1);
+                fails_now
+            };
             Box::pin(async move {
+                if fails_now {
+                    return Err(ReconcileProblem::Outside(SetupProblem::new("no more files".to_owned())));
+                }
                 if plan.settings.recording.buckets.len() == 1 {
                     let key = NeedsRestart { key: "metrics.buckets", old: "12".into(), new: "1".into() };
                     return Err(ReconcileProblem::Restart(vec![key]));
@@ -117,7 +130,7 @@ impl Stage {
         let (steering, asking) = Steering::over(parts, reconcile, &texts, &loaded);
         let shutdown = CancellationToken::new();
         let task = steering.start(shutdown.clone());
-        Self { source, asking, recorder, plans, begins_loads, watches, named, shutdown, task, shares }
+        Self { source, asking, recorder, plans, begins_loads, fails, watches, named, shutdown, task, shares }
     }
 
     fn alone() -> Self {
@@ -306,6 +319,28 @@ async fn another_share_is_taken_from_the_plan_in_use() {
     stage.shares.send_replace(Some(Arc::new(Share::alone())));
     seconds(1).await;
     assert_eq!(stage.plans(), [4]);
+    stage.end().await;
+}
+
+/// Neither the content nor the share changes again, so nothing else would ever try.
+#[tokio::test(start_paused = true)]
+async fn what_fails_for_a_reason_that_may_pass_is_tried_again() {
+    let stage = Stage::alone();
+    seconds(1).await;
+    assert_eq!(stage.plans(), [3]);
+    *stage.fails.lock().unwrap() = 2;
+    stage.set(Some(&text(5)));
+    assert!(stage.asking.reload("test").await.unwrap_err().text.contains("no more files"));
+    assert!(stage.plans().is_empty() && !stage.successful());
+    seconds(61).await;
+    assert_eq!((stage.plans(), stage.successful()), (vec![5], true));
+
+    *stage.fails.lock().unwrap() = 1;
+    stage.shares.send_replace(Some(Arc::new(Share::of([], &[], NonZeroU32::MIN))));
+    seconds(1).await;
+    assert!(stage.plans().is_empty());
+    seconds(31).await;
+    assert_eq!(stage.plans(), [0]);
     stage.end().await;
 }
 

@@ -22,7 +22,10 @@ async fn perform(shared: &Shared, load: &Arc<Settings>, stop: &Stop) -> Result<(
     let parts = &shared.parts;
     let target = &load.target;
     session(shared, load, stop).await?;
-    // Another load may have been stopped while this one waited.
+    // Another load may have been stopped while this one waited, and another member may have come who begins it.
+    if !(shared.rules.load().begins_loads)() {
+        return Err("another member begins the loads now".into());
+    }
     if shared.cooling(&target.account).is_some() {
         return Err("its account cools down after a stopped load".into());
     }

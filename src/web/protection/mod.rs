@@ -203,10 +203,12 @@ fn read_rules(path: &Path, before: Option<&Rules>, stamps: &mut Stamps) -> Resul
 /// The content of a regular file within the bound.
 fn bytes_of(path: &Path) -> Result<Vec<u8>, String> {
     let read = || -> io::Result<Vec<u8>> {
-        let file = File::open(path)?;
-        if !file.metadata()?.is_file() {
+        // Before it is opened: opening a pipe waits for somebody who writes.
+        let is_file = |metadata: std::fs::Metadata| metadata.is_file();
+        if !std::fs::metadata(path).map(is_file)? {
             return Err(io::Error::other("it is no regular file"));
         }
+        let file = File::open(path)?;
         let mut bytes = Vec::new();
         file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes)?;
         if u64::try_from(bytes.len()).is_ok_and(|length| length > MAX_FILE_BYTES) {
