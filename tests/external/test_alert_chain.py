@@ -36,10 +36,10 @@ FASTER = 5
 LOST_AFTER_SECONDS = 10
 # Name, account, api, and the team that owns it.
 SPOKES = [
-    ("payments", "012345678901", "a1b2c3d4e5", "pay"),
+    ("payments", "012345678901", "a1b2c3d4e5", "money"),
     ("orders", "222233334444", "b2c3d4e5f6", "shop"),
     ("kiosk", "135713571357", "s9t0u1v2w3", "shop"),
-    ("notes", "999900001111", "i9j0k1l2m3", "pay"),
+    ("notes", "999900001111", "i9j0k1l2m3", "money"),
 ]
 
 
@@ -152,7 +152,7 @@ def chains(binary: Path, shared_launcher: Launcher, tool: Callable[[str], Path])
     """Both chains, broken, some time after the last page must have been sent."""
 
     def misroute(config: dict[str, Any]) -> None:
-        (team,) = [route for route in config["route"]["routes"] if route["receiver"] == "team-pay"]
+        (team,) = [route for route in config["route"]["routes"] if route["receiver"] == "team-money"]
         team["matchers"] = [matcher.replace("team =", "teem =") for matcher in team["matchers"]]
 
     def tell_everything(config: dict[str, Any]) -> None:
@@ -182,10 +182,10 @@ def shown(pages: list[tuple[str, Row]]) -> list[str]:
 def test_a_lost_role_is_one_page(chains: dict[str, Chain]) -> None:
     """The endpoint policy loses one role: one alert, at the team's receiver, with spoke, reason, account and a runbook that exists."""
     pages = chains["role"].told.pages()
-    assert shown(pages) == ["team-pay: SpokeprobeDenied payments"], shown(pages)
+    assert shown(pages) == ["team-money: SpokeprobeDenied payments"], shown(pages)
     _, alert = pages[0]
     labels = alert["labels"]
-    wanted = {"spoke": "payments", "reason": "vpc_endpoint_policy", "outcome": "denied", "account": "012345678901", "team": "pay", "env": "prod"}
+    wanted = {"spoke": "payments", "reason": "vpc_endpoint_policy", "outcome": "denied", "account": "012345678901", "team": "money", "env": "prod"}
     assert wanted.items() <= labels.items(), labels
     assert (labels["severity"], labels["scope"]) == ("critical", "spoke")
     page = re.fullmatch(r"https://[^ ]+?/blob/main/(docs/.+\.md)", alert["annotations"]["runbook_url"])

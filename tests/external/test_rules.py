@@ -127,12 +127,12 @@ def test_routes_go_by_team(tool: Callable[[str], Path], tmp_path: Path) -> None:
     """amtool: a team hears of its own spokes, security of doors, the platform team of the rest; a misspelt receiver is refused."""
     config = ROOT / "deploy" / "alertmanager" / "alertmanager.yml"
     assert run(tool("amtool"), "check-config", config).returncode == 0
-    assert receivers(tool, config, scope="spoke", severity="critical", team="pay") == "team-pay"
+    assert receivers(tool, config, scope="spoke", severity="critical", team="money") == "team-money"
     assert receivers(tool, config, scope="spoke", severity="critical") == "platform"
     assert receivers(tool, config, scope="spoke", severity="warning") == "platform-chat"
-    assert receivers(tool, config, scope="security", severity="critical", team="pay") == "security,team-pay"
+    assert receivers(tool, config, scope="security", severity="critical", team="money") == "security,team-money"
     assert receivers(tool, config, scope="endpoint", severity="critical") == "platform"
     assert receivers(tool, config, scope="load", severity="info") == "platform-chat"
     broken = tmp_path / "alertmanager.yml"
-    broken.write_text(config.read_text().replace("receiver: team-pay", "receiver: team-pya"))
+    broken.write_text(config.read_text().replace("receiver: team-money", "receiver: team-mony"))
     assert run(tool("amtool"), "check-config", broken).returncode != 0
