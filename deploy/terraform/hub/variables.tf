@@ -218,7 +218,7 @@ variable "stop_timeout_seconds" {
 
   validation {
     condition     = var.stop_timeout_seconds >= 30 && var.stop_timeout_seconds <= 120
-    error_message = "stop_timeout_seconds must lie between 30 (the agent drains for 10 s, and may be at a long answer) and 120, the limit of Fargate."
+    error_message = "stop_timeout_seconds must lie between 30 (attempts in flight get 8 s to end and the agent exits within 10; the rest is for a busy machine) and 120, the limit of Fargate."
   }
 }
 
@@ -305,8 +305,9 @@ variable "agents" {
 
 variable "secrets" {
   description = <<-EOT
-    Environment of the task from SSM parameters or Secrets Manager, by name, for `$${NAME}` in the configuration:
-    {PAYMENTS_EXTERNAL_ID = "arn:aws:ssm:eu-west-1:111122223333:parameter/spokeprobe/payments"}. Only for fargate.
+    Environment of the task from SSM parameters or Secrets Manager, by name, for `$${NAME}` in the configuration
+    (included files may use only names that begin with SPOKEPROBE_):
+    {SPOKEPROBE_PAYMENTS_EXTERNAL_ID = "arn:aws:ssm:eu-west-1:111122223333:parameter/spokeprobe/payments"}. Only for fargate.
   EOT
   type        = map(string)
   default     = {}

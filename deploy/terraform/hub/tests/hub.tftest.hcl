@@ -459,7 +459,7 @@ run "secrets_are_read_by_their_arns" {
   command = plan
 
   variables {
-    secrets = { PAYMENTS_EXTERNAL_ID = "arn:aws:ssm:eu-west-1:111122223333:parameter/spokeprobe/payments" }
+    secrets = { SPOKEPROBE_PAYMENTS_EXTERNAL_ID = "arn:aws:ssm:eu-west-1:111122223333:parameter/spokeprobe/payments" }
   }
   assert {
     condition     = [for statement in jsondecode(aws_iam_role_policy.execution[0].policy).Statement : statement.Resource if statement.Sid == "Parameters"] == [["arn:aws:ssm:eu-west-1:111122223333:parameter/spokeprobe/payments"]]
