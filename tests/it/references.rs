@@ -145,8 +145,10 @@ fn the_reference_of_the_configuration_is_current() {
         "<!-- Made from the schema by the test `references`; do not edit by hand. -->\n\n# Configuration\n\n\
          Every key. `spokeprobe schema` prints the same for editors, [`config.yaml`](../config.yaml) is an example with \
          comments, and the [README](../README.md#configure) explains identities and addressing. Every single value may come \
-         from the environment as `${NAME}`. An unknown key, a value of the wrong type or one out of range is an error: all \
-         errors are told at once, each with its place.\n",
+         from the environment as `${NAME}`, in included files only under names that begin with `SPOKEPROBE_`. Of what comes \
+         from there the values of headers, bodies and external ids are secrets and never shown; a path or query is shown as it \
+         is. An unknown key, a value of the wrong type or one out of range is an error: all errors are told at once, each with \
+         its place.\n",
     );
     write_section(&mut page, "", &json_schema());
     golden("docs/configuration.md", &page);
