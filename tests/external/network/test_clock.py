@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 import pytest
+from agent import Metrics
 from lab import LIBRARIES, ZONES, Lab, hoot, payments, probe
+from processes import Launcher, free_port, http_get
 
 LIBRARY = LIBRARIES / "faketime" / "libfaketime.so.1"
 
@@ -51,3 +54,44 @@ def test_a_clock_that_steps_is_named_and_measured(lab: Lab, faketime: Path, tmp_
     assert metrics.sum("missed_attempts_total", spoke="payments") == 0
     assert set(metrics.reasons(spoke="payments")) == {"ok/none", wrong}
     assert agent.program.terminate() == 0
+
+
+def test_after_a_suspension_sessions_are_asked_for_within_a_minute(
+    binary: Path, launcher: Launcher, faketime: Path, tmp_path: Path
+) -> None:
+    """The wall clock goes on by 25 hours and the monotonic one does not, for hub and agent alike: sessions and the hub's
+    own credentials have ended, and everything is well within a minute or two, by the program's own sources."""
+    step = tmp_path / "step"
+    step.write_text("+0s\n")
+    environment = {
+        "LD_PRELOAD": str(faketime),
+        "FAKETIME_TIMESTAMP_FILE": str(step),
+        "FAKETIME_CACHE_DURATION": "1",
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+    }
+    listen = f"127.0.0.1:{free_port()}"
+    demo = launcher.start("demo", binary, "demo", "--listen", listen, "--for", "240s", environment=environment)
+
+    def states() -> dict[str, str]:
+        status, text = http_get(f"http://{listen}/metrics")
+        if status != 200:
+            return {}
+        metrics = Metrics(text)
+        return {
+            "/".join(sample.labels[label] for label in ("spoke", "api", "probe")): sample.labels["reason"]
+            for sample in metrics.samples
+            if sample.name == "spokeprobe_last_outcome"
+        }
+
+    def has_sessions() -> bool:
+        found = states()
+        lacking = {"no_hub_credentials", "credentials_expired", "assume_role_failed"}
+        return len(found) > 20 and not lacking & set(found.values())
+
+    demo.wait_for("everything has a session", has_sessions, seconds=30)
+    step.write_text("+25h\n")
+    demo.wait_for("sessions have ended", lambda: "credentials_expired" in states().values(), seconds=15)
+    began = time.monotonic()
+    demo.wait_for("everything has a session again", has_sessions, seconds=120)
+    print(f"all sessions were back after {time.monotonic() - began:.0f} s")
+    assert "the wall clock stepped" in demo.stderr
