@@ -187,7 +187,7 @@ impl Parts {
 }
 
 /// The texts of a value: one, or a list.
-fn texts(value: &Value) -> impl Iterator<Item = &str> {
+pub(super) fn texts(value: &Value) -> impl Iterator<Item = &str> {
     let one = value.as_str().into_iter();
     let more = value.as_array().into_iter().flatten().filter_map(Value::as_str);
     one.chain(more)
@@ -209,7 +209,7 @@ fn same(one: &str, other: &str) -> bool {
 }
 
 /// Whether a pattern allows all that a text or a pattern allows.
-fn covers(pattern: &str, text: &str) -> bool {
+pub(super) fn covers(pattern: &str, text: &str) -> bool {
     let (pattern, text) = (tokens(pattern), tokens(text));
     fits(&pattern, &text)
 }

@@ -56,23 +56,6 @@ impl Existing {
     pub(super) fn has_variables(&self) -> bool {
         self.document.get("Version").and_then(Value::as_str) == Some(super::document::VERSION)
     }
-
-    /// What others' statements do to ours, if it can be said without evaluating them.
-    #[must_use]
-    pub fn remarks(&self) -> Vec<String> {
-        let mut remarks = Vec::new();
-        let not_ours = || self.statements().iter().filter(|statement| !is_ours(statement));
-        if not_ours().any(allows_all) {
-            remarks.push(
-                "a statement that is not ours allows everything to everyone, so that ours change nothing while it stands"
-                    .to_owned(),
-            );
-        }
-        if not_ours().any(|statement| statement["Effect"] == "Deny") {
-            remarks.push("it has statements with Deny, which win over ours where they apply".to_owned());
-        }
-        remarks
-    }
 }
 
 fn unwrapped(value: Value) -> Option<Map<String, Value>> {
@@ -100,20 +83,4 @@ fn unwrapped(value: Value) -> Option<Map<String, Value>> {
 
 pub(super) fn is_ours(statement: &Value) -> bool {
     statement["Sid"].as_str().is_some_and(super::sids::is_ours)
-}
-
-fn allows_all(statement: &Value) -> bool {
-    let is = |value: &Value, wanted: &[&str]| match value {
-        Value::String(text) => wanted.contains(&text.as_str()),
-        Value::Array(list) => {
-            list.iter().any(|text| text.as_str().is_some_and(|text| wanted.contains(&text)))
-        }
-        _ => false,
-    };
-    let principal = &statement["Principal"];
-    statement["Effect"] == "Allow"
-        && (is(principal, &["*"]) || is(&principal["AWS"], &["*"]))
-        && is(&statement["Action"], &["*", "execute-api:*", "execute-api:Invoke"])
-        && is(&statement["Resource"], &["*", "execute-api:/*"])
-        && statement.get("Condition").is_none()
 }

@@ -2,7 +2,8 @@
 //!
 //! `subject` reads from a plan who must be let in where (and who must not); `gateway` writes that down for the shared
 //! endpoint and for the apis, `roles` for the roles of the spokes and of the hub, whose trust is in `trust`; `document` knows sizes and limits.
-//! `existing` reads a policy that is in use, `merge` puts ours into it, `compare` says what it lacks or allows too much.
+//! `existing` reads a policy that is in use, `merge` puts ours into it, `compare` says what it lacks or allows too much,
+//! `remarks` what statements of others do to ours.
 //!
 //! No statement denies anything, and each has a `Sid` of its own that begins with `Spokeprobe` and follows from names
 //! alone, so that a later run replaces its own statements and nobody else's. Roles are named by a condition on
@@ -15,6 +16,7 @@ mod document;
 mod existing;
 mod gateway;
 mod merge;
+mod remarks;
 mod roles;
 mod sids;
 mod subject;
@@ -27,6 +29,7 @@ pub use compare::{Comparison, Finding, compare};
 pub use document::{Document, Limit, Policy, Refusal, grouped};
 pub use existing::Existing;
 pub use merge::{Merged, merge};
+pub use remarks::Place;
 pub use subject::{ApiBehind, Subject};
 pub use trust::{EXTERNAL_ID, trust_statements};
 pub use warnings::warnings;

@@ -6,7 +6,7 @@ use super::document::{Document, Limit, MANAGED, Policy, Refusal, grouped, one_or
 use super::gateway::INVOKE;
 use super::sids::PREFIX;
 use super::subject::{Caller, Role, Subject};
-use super::trust::{self, EXTERNAL_ID};
+use super::trust::{self, ASSUME, EXTERNAL_ID};
 use crate::domain::secret::ConfiguredText;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -130,7 +130,7 @@ impl Subject {
     pub fn hub_policies(&self) -> Result<Vec<Policy>, Refusal> {
         let arns = |roles: &mut dyn Iterator<Item = &Role>| roles.map(|role| role.arn.to_string()).collect();
         let mut wanted: Vec<Wanted> = Vec::new();
-        wanted.push(("Assume", "sts:AssumeRole", arns(&mut self.roles.iter())));
+        wanted.push(("Assume", ASSUME, arns(&mut self.roles.iter())));
         let tagged = &mut self.roles.iter().filter(|role| !role.tag_keys.is_empty());
         wanted.push(("Tags", "sts:TagSession", arns(tagged)));
         let calls = self.calls_of(&Caller::Hub);

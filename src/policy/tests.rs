@@ -203,7 +203,7 @@ fn documents_are_read_however_a_tool_prints_them() {
     ] {
         let existing = Existing::parse(&text).unwrap_or_else(|refusal| panic!("{refusal}: {text}"));
         assert_eq!(existing.statements().len(), 1, "{text}");
-        assert!(existing.remarks()[0].contains("Deny"));
+        assert!(existing.remarks(Place::Trust, &Document::default())[0].contains("Deny"));
     }
     for text in
         ["", "[]", "{}", "null", "1", r#"{"Statement": 1}"#, r#"{"Statement": ["x"]}"#, r#""\"\\\"x\\\"\"""#]

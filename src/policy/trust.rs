@@ -12,6 +12,7 @@ use crate::domain::secret::ConfiguredText;
 use crate::plan::Plan;
 use serde_json::{Value, json};
 
+pub(super) const ASSUME: &str = "sts:AssumeRole";
 /// Stands for an external id that came from the environment.
 pub const EXTERNAL_ID: &str = "EXTERNAL_ID";
 
@@ -40,7 +41,7 @@ pub(super) fn statements(role: &Role, principal: &str, condition: &Value) -> Vec
         ids.dedup();
         assume["StringEquals"] = json!({"sts:ExternalId": one_or_more(ids)});
     }
-    let mut statements = vec![allow("Trust", principal, "sts:AssumeRole", &assume)];
+    let mut statements = vec![allow("Trust", principal, ASSUME, &assume)];
     if !role.tag_keys.is_empty() {
         // sts:TagSession knows no sts:ExternalId (service authorization reference, "AWS Security Token Service"),
         // so it is a statement of its own.

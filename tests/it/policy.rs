@@ -331,6 +331,12 @@ fn an_external_id_from_the_environment_is_never_shown() {
     let now = now.to_str().unwrap();
     let same = ask(&["policy", "trust", "orders", "--against", now]);
     assert_eq!(same.status, Some(0), "{same:?}");
+    assert!(!same.stderr.contains("lets everyone"), "{same:?}");
+    let open = r#"{"Effect":"Allow","Principal":"*","Action":"sts:*"},"#;
+    let text = fs::read_to_string(now).unwrap().replacen("[", &format!("[{open}"), 1);
+    fs::write(at.join("open.json"), text).unwrap();
+    let opened = ask(&["policy", "trust", "orders", "--against", at.join("open.json").to_str().unwrap()]);
+    assert!(opened.stderr.contains("lets everyone assume the role"), "{opened:?}");
     let refused = ask(&["policy", "trust", "orders", "--merge", now]);
     assert_eq!(refused.status, Some(2));
     for ran in [printed, same, refused] {

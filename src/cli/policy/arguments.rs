@@ -1,7 +1,7 @@
 //! The arguments of `policy`.
 
 use crate::cli::ConfigArgs;
-use crate::policy::{ApiBehind, PrincipalForm};
+use crate::policy::{ApiBehind, Place, PrincipalForm};
 use clap::{Args, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -162,6 +162,17 @@ impl Kind {
                 of.as_deref()
             }
             Self::VpcEndpoint { .. } | Self::Hub { .. } => None,
+        }
+    }
+
+    /// Where a policy of this kind stands.
+    pub(super) const fn place(&self) -> Place {
+        match self {
+            Self::VpcEndpoint { .. } => Place::Endpoint,
+            Self::Trust { .. } => Place::Trust,
+            Self::Permissions { .. } => Place::Role,
+            Self::Resource { .. } => Place::Api,
+            Self::Hub { .. } => Place::Hub,
         }
     }
 

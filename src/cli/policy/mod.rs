@@ -192,7 +192,9 @@ fn against(kind: &Kind, policies: &[Policy]) -> Result<Exit, Stopped> {
     } else {
         output::result(&as_text(&found));
     }
-    for remark in theirs.remarks().iter().chain(policies.iter().flat_map(|policy| &policy.notes)) {
+    for remark in
+        theirs.remarks(kind.place(), &document).iter().chain(policies.iter().flat_map(|policy| &policy.notes))
+    {
         output::note(&format!("note: {remark}"));
     }
     Ok(if found.is_same() { Exit::Expected } else { Exit::Unexpected })

@@ -84,7 +84,12 @@ pub(super) fn merged(kind: &Kind, policy: &Policy, existing: &Existing, merged: 
             merged.left_over.join(", ")
         ));
     }
-    for remark in existing.remarks().iter().chain(&policy.notes).chain(&limit.remark(size)) {
+    for remark in existing
+        .remarks(kind.place(), &policy.document)
+        .iter()
+        .chain(&policy.notes)
+        .chain(&limit.remark(size))
+    {
         output::note(&format!("note: {remark}"));
     }
     // Merged, the statements stand beside those of others; what remains is what is true of them anyway.
