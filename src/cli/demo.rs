@@ -9,7 +9,7 @@ use crate::plan::{self, Plan};
 use crate::simulator::{DEMO_CONFIGURATION, DEMO_SESSION_POLICY, Running, ServerOptions, World};
 use crate::web;
 use clap::Args;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
@@ -66,6 +66,11 @@ async fn run(args: &DemoArgs) -> Result<Exit, String> {
         plan.settings.endpoint.zones.insert(zone.parse().map_err(|error| format!("{zone}: {error}"))?, place);
     }
     plan.settings.web.listen = args.listen;
+    // Whoever listens on more than loopback wants the page to be seen from there, and all of it is made up. On loopback
+    // it stays closed to pages that come under foreign names (DNS rebinding), as everywhere.
+    if !args.listen.ip().to_canonical().is_loopback() {
+        plan.settings.web.status = web::StatusAccess::Open;
+    }
     let environment = simulator.environment(&region);
     plan.settings.credentials.environment =
         Some(environment.into_iter().map(|(name, value)| (name.to_owned(), value)).collect());
@@ -115,7 +120,17 @@ fn plan_for(simulator: &Running) -> Result<Plan, String> {
     plan::plan(&config).map_err(all)
 }
 
+/// An address to click on: nobody can connect to the unspecified one by its name everywhere.
+fn reachable(listen: SocketAddr) -> SocketAddr {
+    if listen.ip().to_canonical().is_unspecified() {
+        SocketAddr::from((Ipv4Addr::LOCALHOST, listen.port()))
+    } else {
+        listen
+    }
+}
+
 fn welcome(args: &DemoArgs, listen: SocketAddr, plan: &Plan, simulator: &Running) {
+    let listen = reachable(listen);
     output::note(&format!(
         "A simulated hub with {} spokes is up at {}, and the agent probes {} targets through it.\n\
          Many are broken on purpose, each in another way; some change while you watch.\n",
@@ -129,7 +144,7 @@ fn welcome(args: &DemoArgs, listen: SocketAddr, plan: &Plan, simulator: &Running
     ));
     output::note(&format!("  metrics   http://{listen}/metrics"));
     output::note(&format!("  status    http://{listen}/api/v1/status"));
-    if let Some(control) = simulator.control_addr {
+    if let Some(control) = simulator.control_addr.map(reachable) {
         output::note(&format!("  counts    http://{control}/counts   what the simulator itself counted"));
     }
     output::note(match args.duration {
@@ -152,4 +167,23 @@ async fn end(after: Option<Duration>, shutdown: CancellationToken) {
         },
     }
     shutdown.cancel();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_printed_address_is_one_that_can_be_opened() {
+        for (listen, wanted) in [
+            ("0.0.0.0:10403", "127.0.0.1:10403"),
+            ("[::]:1", "127.0.0.1:1"),
+            ("[::ffff:0.0.0.0]:1", "127.0.0.1:1"),
+            ("127.0.0.1:1", "127.0.0.1:1"),
+            ("[::1]:1", "[::1]:1"),
+            ("10.0.0.1:1", "10.0.0.1:1"),
+        ] {
+            assert_eq!(reachable(listen.parse().unwrap()).to_string(), wanted, "{listen}");
+        }
+    }
 }

@@ -1,7 +1,7 @@
 //! The command line as users and scripts meet it: exit statuses, what goes to stdout and what to stderr, and
 //! the program against a simulated hub in another process.
 
-use crate::program::{SimulatedHub, Started, folder, free_address, get, run, run_with};
+use crate::program::{SimulatedHub, Started, folder, free_address, get, get_by_name, run, run_with};
 use serde_json::{Value, json};
 use std::net::TcpListener;
 use std::time::Duration;
@@ -259,6 +259,30 @@ fn demo_ends_by_itself_and_both_sides_agree() {
     assert!(summary["conservation"]["answered"].as_u64() > Some(50));
     assert_eq!(summary["targets"].as_array().unwrap().len(), 50);
     assert!(ran.stderr.contains(&format!("http://{address}/metrics")));
+}
+
+/// As Compose runs it: its port is published, and the browser asks for it under the machine's name. On loopback a
+/// foreign name stays one that DNS rebinding may have brought.
+#[test]
+fn the_page_of_a_demo_that_is_published_is_open() {
+    for (ip, name, wanted) in [
+        ("0.0.0.0", "demo.example:10403", 200),
+        ("127.0.0.1", "demo.example:10403", 403),
+        ("127.0.0.1", "localhost", 200),
+    ] {
+        let address = free_address();
+        let listen = format!("{ip}:{}", address.port());
+        let mut demo = Started::new(&["demo", "--for", "60s", "--listen", &listen], &[]);
+        let answer = (0..300).find_map(|_| {
+            std::thread::sleep(Duration::from_millis(100));
+            get_by_name(address, name, "/")
+        });
+        assert_eq!(answer.map(|(status, _)| status), Some(wanted), "{listen} as {name}");
+        demo.signal("TERM");
+        assert!(demo.ended_within(Duration::from_secs(20)).is_some());
+        let said = demo.stderr();
+        assert!(said.contains(&format!("http://{address}/\n")), "{said}");
+    }
 }
 
 #[test]
