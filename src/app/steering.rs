@@ -364,6 +364,7 @@ impl Steering {
             }
         }
         for warning in loaded.warnings.iter().filter(|warning| !self.whole.warnings.contains(warning)) {
+            text.push_str(&format!("warning: {}: {}\n", warning.path, warning.message));
             tracing::warn!(path = %warning.path, "{}", warning.message);
         }
         self.whole = Plan { warnings: loaded.warnings, ..loaded.plan };

@@ -41,6 +41,14 @@ pub struct Include {
     pub place: Place,
 }
 
+impl Include {
+    /// Whether it may mean any number of files, none of them too. What is no pattern names one file that must be there.
+    #[must_use]
+    pub fn is_pattern(&self) -> bool {
+        self.pattern.contains(['*', '?', '['])
+    }
+}
+
 /// Reads `include`.
 pub(crate) fn read(value: &Value<'_>) -> Vec<Include> {
     let items = value.items("a list of files").unwrap_or_default();

@@ -49,6 +49,9 @@ impl Folder {
 
 impl Shelf for Folder {
     fn matches(&mut self, include: &Include) -> Vec<Result<String, Unseen>> {
+        if !include.is_pattern() {
+            return vec![Ok(literal(&self.folder, &include.pattern))];
+        }
         let pattern = if Path::new(&include.pattern).is_absolute() || self.folder.as_os_str().is_empty() {
             include.pattern.clone()
         } else {
@@ -58,19 +61,19 @@ impl Shelf for Folder {
         match glob::glob(&pattern) {
             Ok(paths) => paths
                 .take(MAX_FILES)
+                .filter(|path| !path.as_ref().is_ok_and(|path| path.is_dir()))
                 .map(|path| path.map_err(|error| unseen(&error)).and_then(named))
                 .collect(),
             Err(error) => vec![Err(invalid_pattern(include, error.msg))],
         }
     }
 
-    fn is_none(&self, name: &str) -> bool {
+    fn is_main(&self, name: &str) -> bool {
         let path = Path::new(name);
-        let same = match (path.canonicalize(), self.main.canonicalize()) {
+        match (path.canonicalize(), self.main.canonicalize()) {
             (Ok(one), Ok(other)) => one == other,
             _ => path == self.main,
-        };
-        same || path.is_dir()
+        }
     }
 
     fn included(&mut self, name: &str) -> Result<Arc<str>, String> {
@@ -93,6 +96,18 @@ pub(super) fn absolute(name: &str) -> Result<Arc<str>, String> {
     } else {
         Err("a configuration that is no file names others by absolute path".to_owned())
     }
+}
+
+/// The name of a file that is named without a pattern, whether it is there or not; the same that a pattern finds it by,
+/// so that it is one file with one set of bounds.
+fn literal(folder: &Path, written: &str) -> String {
+    let relative = !Path::new(written).is_absolute();
+    let below = if relative { folder.to_string_lossy() } else { "".into() };
+    let root = if below.starts_with('/') || !relative { "/" } else { "" };
+    let mut path = PathBuf::from(root);
+    let written = written.split('/').filter(|part| *part != ".");
+    path.extend(below.split('/').chain(written).filter(|part| !part.is_empty()));
+    path.to_string_lossy().into_owned()
 }
 
 /// The problem of a pattern that is none.

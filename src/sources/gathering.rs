@@ -19,10 +19,11 @@ const MAX_TOTAL_BYTES: usize = 64 * 1024 * 1024;
 
 /// Where names lead to texts.
 pub(super) trait Shelf {
-    /// The names of the texts that one `include` means, or what cannot be looked at and why.
+    /// The names of the texts that one `include` means, or what cannot be looked at and why. What is no pattern means
+    /// the text of that name, whether there is one or not.
     fn matches(&mut self, include: &Include) -> Vec<Result<String, Unseen>>;
-    /// True for what is no further text: the main one, which a pattern such as `*.yaml` names too, or a folder.
-    fn is_none(&self, name: &str) -> bool;
+    /// True for what is no further text but the main one, which a pattern such as `*.yaml` names too.
+    fn is_main(&self, name: &str) -> bool;
     /// The text of a name that `matches` gave, or why it cannot be read.
     fn included(&mut self, name: &str) -> Result<Arc<str>, String>;
     /// The text that a value names, as written, or why it cannot be read.
@@ -136,7 +137,7 @@ fn find(includes: &[Include], shelf: &mut dyn Shelf) -> (Vec<Bound>, Vec<Include
                     let bound = include.accounts.clone();
                     if let Some(at) = places.get(&name) {
                         found[*at].1.extend(bound);
-                    } else if !shelf.is_none(&name) && found.len() < MAX_FILES {
+                    } else if !shelf.is_main(&name) && found.len() < MAX_FILES {
                         places.insert(name.clone(), found.len());
                         found.push((name, bound.into_iter().collect()));
                     }

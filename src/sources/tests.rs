@@ -184,6 +184,65 @@ fn a_broken_include_runs_on_as_last_read_and_a_removed_one_ends() {
 }
 
 #[test]
+fn a_file_that_is_named_and_not_there_is_a_broken_include() {
+    let folder = Folder::new("literal");
+    let all = "include: [spokes.d/b.yaml, './c.yaml', 'none/*.yaml', 'a[1].yaml', '*/b.yaml', main.yaml, spokes.d]\n";
+    let main = folder.write("main.yaml", format!("{MAIN}{all}"));
+    folder.write("a[1].yaml", spoke("literal", ""));
+    folder.write("c.yaml", spoke("c", ""));
+    let digest = || reader::read_here(&main, &nothing).unwrap().digest();
+    let without = digest();
+    let loaded = load_plan(&main, &nothing).unwrap();
+    let broken: Vec<String> =
+        loaded.include_failures.iter().map(|failure| failure.problems[0].to_string()).collect();
+    assert_eq!(broken.len(), 2, "{broken:?}");
+    assert!(broken[0].contains("spokes.d/b.yaml") && broken[0].contains("No such file"), "{broken:?}");
+    assert!(broken[1].contains("spokes.d") && broken[1].contains("it is a folder"), "{broken:?}");
+    let missed: Vec<&str> =
+        loaded.warnings.iter().map(|warning| warning.message.split('`').nth(1).unwrap()).collect();
+    assert_eq!(missed, ["none/*.yaml", "a[1].yaml", "*/b.yaml"], "a pattern may match nothing");
+
+    // Begun without it, the agent takes it when it comes; then it stays until it is named no more.
+    let mut life = Life::begin(main.clone());
+    folder.write("spokes.d/b.yaml", spoke("b", ""));
+    let with = digest();
+    assert_ne!(with, without);
+    let loaded = life.again().unwrap();
+    assert_eq!(names(&loaded), ["a", "b", "c"], "named exactly and by a pattern it is one file");
+    assert_eq!(shown(&loaded, "/b.yaml"), "");
+    for _ in 0..2 {
+        fs::remove_file(folder.0.join("spokes.d/b.yaml")).unwrap();
+        assert_eq!(digest(), without);
+        for _ in 0..2 {
+            let loaded = life.again().unwrap();
+            assert_eq!(names(&loaded), ["a", "c", "b"]);
+            assert!(shown(&loaded, "/b.yaml").contains("keep running as last read"));
+        }
+        folder.write("spokes.d/b.yaml", spoke("b", ""));
+        assert_eq!(digest(), with);
+        assert_eq!(shown(&life.again().unwrap(), "/b.yaml"), "");
+    }
+    fs::remove_file(folder.0.join("spokes.d/b.yaml")).unwrap();
+    folder.write("main.yaml", format!("{MAIN}include: ['./c.yaml']\n"));
+    assert_eq!(names(&life.again().unwrap()), ["a", "c"]);
+}
+
+#[test]
+fn a_file_has_one_name_however_it_is_included() {
+    let folder = Folder::new("one-name");
+    let also = format!("{}//spokes.d/b.yaml", folder.0.display());
+    let more =
+        format!("include: ['./spokes.d//b.yaml', 'spokes.d/*.yaml', '*/b.yaml', '{also}', ./main.yaml]\n");
+    let escaped = glob::Pattern::escape(&also);
+    folder.write("spokes.d/b.yaml", spoke("b", ""));
+    // The folder of this file has a character of patterns in its name, so its absolute path is one only when escaped.
+    let main = folder.write("main.yaml", format!("{MAIN}{}", more.replace(&also, &escaped)));
+    let loaded = load_plan(&main, &nothing).unwrap();
+    assert_eq!((names(&loaded), loaded.config.included_files.len()), (vec!["a", "b"], 1));
+    assert_eq!((loaded.include_failures.len(), loaded.warnings.len()), (0, 0));
+}
+
+#[test]
 fn a_broken_main_file_changes_nothing() {
     let folder = Folder::new("broken-main");
     let good = format!("{MAIN}include: [spokes.d/*.yaml]\n");

@@ -286,6 +286,22 @@ fn the_page_of_a_demo_that_is_published_is_open() {
 }
 
 #[test]
+fn a_plan_with_an_included_file_that_is_not_there_exits_with_2() {
+    let file = folder("cli-include").join("config.yaml");
+    let text = std::fs::read_to_string("config.yaml").unwrap();
+    let plan = |include: &str| {
+        std::fs::write(&file, format!("{text}\ninclude: [{include}]\n")).unwrap();
+        run(&["plan", "--config", file.to_str().unwrap()])
+    };
+    let named = plan("gone.yaml");
+    assert_eq!(named.status, Some(2), "{named:?}");
+    assert!(named.stderr.contains("gone.yaml") && named.stderr.contains("cannot be read"), "{named:?}");
+    let pattern = plan("'gone/*.yaml'");
+    assert_eq!(pattern.status, Some(0), "{pattern:?}");
+    assert!(pattern.stdout.contains("`gone/*.yaml` matches no file"), "{pattern:?}");
+}
+
+#[test]
 fn a_port_in_use_is_a_clear_error() {
     let held = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = held.local_addr().unwrap().to_string();

@@ -217,6 +217,18 @@ async fn a_broken_configuration_changes_nothing_and_is_shown_until_it_is_mended(
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_answer_lists_the_warnings_that_are_new() {
+    let stage = Stage::alone();
+    seconds(1).await;
+    stage.set(Some(&format!("{}defaults: {{timeout: 5s}}\n", text(1))));
+    let told = stage.asking.reload("test").await.unwrap();
+    assert!(told.contains("\nwarning: spokes.a.apis.x.probes.p0.timeout: the timeout of 5s"), "{told}");
+    let again = stage.asking.reload("test").await.unwrap();
+    assert!(!again.contains("warning"), "{again}");
+    stage.end().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_takes_a_restart_is_said_so() {
     let stage = Stage::alone();
     seconds(1).await;

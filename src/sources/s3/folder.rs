@@ -248,11 +248,10 @@ impl Shelf for Keys<'_> {
             Ok(_) => include.pattern.strip_prefix("./").unwrap_or(&include.pattern),
             Err(why) => return vec![Err(self.refused(include, &why))],
         };
-        let Some(special) = pattern.find(['*', '?', '[']) else {
-            // An exact name: found if it can be had, and a matter of its own if it is refused.
+        let special = pattern.find(['*', '?', '[']).filter(|_| include.is_pattern());
+        let Some(special) = special else {
             let key = format!("{}{pattern}", self.location.prefix());
-            let there = self.text(&key, MAX_BYTES).is_some_and(Option::is_some);
-            return if there { vec![Ok(bucket.name_of(&key))] } else { Vec::new() };
+            return vec![Ok(bucket.name_of(&key))];
         };
         let compiled = match Pattern::new(pattern) {
             Ok(compiled) => compiled,
@@ -282,7 +281,7 @@ impl Shelf for Keys<'_> {
         }
     }
 
-    fn is_none(&self, name: &str) -> bool {
+    fn is_main(&self, name: &str) -> bool {
         name == self.location.bucket.name_of(&self.location.key)
     }
 
@@ -293,7 +292,7 @@ impl Shelf for Keys<'_> {
         }
         match self.text(&key, MAX_BYTES) {
             Some(Some(text)) => text.clone(),
-            // Listed a moment ago and gone now; or not fetched yet, and then this round does not count.
+            // Named exactly, or listed a moment ago and gone now; or not fetched yet, and then this round does not count.
             Some(None) | None => Err("there is no such key".to_owned()),
         }
     }
