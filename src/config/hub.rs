@@ -38,8 +38,8 @@ pub(crate) static HUB: Section = Section {
             "twins",
             Shape::Bool,
             "true",
-            "Whether vague refusals may be explained with attempts under the agent's own identity; always so \
-             if some probe says `as: hub`.",
+            "Whether vague refusals may be explained with attempts under the agent's own identity, default false; \
+             always so if some probe says `as: hub`.",
         ),
     ],
 };

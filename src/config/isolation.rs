@@ -15,7 +15,8 @@ const METHODS: [&str; 2] = ["GET", "HEAD"];
 const ALL: &str = "all";
 
 pub(crate) static ISOLATION: Section = Section {
-    about: "Tries the role of every spoke at the apis of every other spoke, to prove that they refuse it.",
+    about: "Tries the role of every spoke at the apis of every other spoke, to prove that they refuse it. Off without \
+            this key; `isolation: {}` turns it on.",
     keys: &[
         Key::optional(
             "period",
@@ -33,7 +34,7 @@ pub(crate) static ISOLATION: Section = Section {
             "methods",
             Shape::OneOrMore(&Shape::Word(&METHODS)),
             "[GET, HEAD]",
-            "Which of an api's own probes may be sent, GET and HEAD by default.",
+            "Which of an api's own probes may be sent, default GET and HEAD.",
         ),
     ],
 };

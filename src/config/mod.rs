@@ -72,7 +72,8 @@ pub(crate) static MAIN: Section = Section {
             "isolation",
             Shape::Section(&isolation::ISOLATION),
             "",
-            "Tries the role of every spoke at the apis of every other spoke.",
+            "Tries the role of every spoke at the apis of every other spoke. Off without this key; `isolation: {}` \
+             turns it on, with its defaults.",
         ),
         Key::optional("spokes", Shape::List(&Shape::Section(&spoke::SPOKE)), "", "The spokes."),
         Key::optional("load", Shape::Section(&load::LOAD), "", "What all runs of load share."),
@@ -82,7 +83,8 @@ pub(crate) static MAIN: Section = Section {
             "include",
             Shape::List(&Shape::Either(&shapes::GLOB, &Shape::Section(&include::BOUND))),
             "",
-            "Further files with spokes, relative to this one.",
+            "Further files with spokes, relative to this one. A path must be there; a pattern, that is one with `*`, `?` \
+             or `[`, may match nothing.",
         ),
     ],
 };

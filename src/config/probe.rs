@@ -35,8 +35,8 @@ pub(crate) static PROBE: Section = Section {
             "as",
             shapes::IDENTITY,
             "spoke",
-            "Who signs: the spoke's role (spoke, the default), the agent itself (hub), nobody \
-             (anonymous), or another spoke's role (spoke:NAME).",
+            "Who signs: the spoke's role (spoke), the agent itself (hub), nobody \
+             (anonymous), or another spoke's role (spoke:NAME); default spoke.",
         ),
         Key::optional("every", shapes::EVERY, "1m", "The interval, 1s to 24h. Default: defaults.every."),
         Key::optional(
@@ -69,7 +69,7 @@ pub(crate) static PROBE: Section = Section {
             "per_zone",
             Shape::Bool,
             "true",
-            "One target for each of hub.endpoint.zones, each over its own address.",
+            "One target for each of hub.endpoint.zones, each over its own address, default false.",
         ),
         Key::optional(
             "connection",
@@ -81,8 +81,8 @@ pub(crate) static PROBE: Section = Section {
             "twins",
             Shape::Bool,
             "true",
-            "Whether a vague refusal may be explained by sending this request again in another form; always so \
-             for GET and HEAD.",
+            "Whether a vague refusal may be explained by sending this request again in another form, default false; \
+             always so for GET and HEAD.",
         ),
     ],
 };

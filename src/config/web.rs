@@ -37,8 +37,8 @@ pub(crate) static WEB: Section = Section {
             "status",
             Shape::Word(&["auto", "open"]),
             "auto",
-            "auto closes the status page and API on a listener that is not loopback; open does \
-             not. They name accounts, roles and open doors. A password of `config_file` opens them too.",
+            "Who may read the status page and API, which name accounts, roles and open doors: auto closes them on a \
+             listener that is not loopback, open does not, default auto. A password of `config_file` opens them too.",
         ),
     ],
 };
@@ -49,7 +49,8 @@ pub(crate) static METRICS: Section = Section {
         "buckets",
         Shape::List(&Shape::Number(0.0, 3_600.0)),
         "",
-        "Upper bounds of the latency histograms in seconds, ascending, at most 50.",
+        "Upper bounds of the latency histograms in seconds, ascending, at most 50, default \
+         0.005 0.01 0.025 0.05 0.1 0.25 0.5 1 2.5 5 10 30.",
     )],
 };
 

@@ -109,15 +109,19 @@ fn write_section(page: &mut String, path: &str, schema: &Value) {
                     .chars()
                     .filter(|c| c.is_ascii_alphanumeric() || *c == '_')
                     .collect();
-                let map = if inner_list.is_empty() { "a map" } else { "a list of maps" };
                 let texts = key.schema["items"]["anyOf"].as_array().into_iter().flatten();
                 let others: Vec<String> = texts
                     .filter(|form| section(form).is_none())
                     .map(kind)
                     .filter(|k| !k.is_empty())
                     .collect();
-                let or = others.iter().fold(String::new(), |or, other| format!("{or}, or {other}"));
-                format!("[{map}](#{anchor}){or}")
+                match (inner_list.is_empty(), others.as_slice()) {
+                    (true, _) => format!("[a map](#{anchor})"),
+                    (false, []) => format!("[a list of maps](#{anchor})"),
+                    (false, others) => {
+                        format!("a list, each item {} or [a map](#{anchor})", others.join(" or "))
+                    }
+                }
             }
             None => kind(key.schema),
         };
@@ -165,6 +169,35 @@ fn defaults_are_read_from_what_is_said_of_a_key() {
     ] {
         assert_eq!(default(about), wanted, "{about}");
     }
+}
+
+/// The path of each key with what is said of it, where one word or a flag is chosen.
+fn choices<'a>(path: &str, schema: &'a Value, found: &mut Vec<(String, &'a str)>) {
+    let Some((inner, _)) = section(schema) else { return };
+    for key in keys(inner) {
+        let path = format!("{path}.{}", key.name);
+        let mut forms = key.schema["anyOf"].as_array().into_iter().flatten();
+        let choice = forms.any(|form| form["type"] == "boolean" || form["enum"].is_array());
+        if choice && !key.required {
+            found.push((path.clone(), key.schema["description"].as_str().unwrap()));
+        }
+        choices(&path, key.schema, found);
+    }
+}
+
+#[test]
+fn a_choice_says_what_is_chosen_without_it() {
+    let (schema, mut found) = (json_schema(), Vec::new());
+    choices("", &schema, &mut found);
+    assert!(found.len() > 8, "{found:?}");
+    // These may only be written to make the probe a guard, or to differ from what is inherited.
+    let silent: Vec<&str> =
+        found.iter().filter(|(_, about)| default(about).is_none()).map(|(path, _)| path.as_str()).collect();
+    assert_eq!(silent, [".spokes.apis.probes.expect.denied"]);
+    let buckets = &schema["properties"]["metrics"]["properties"]["buckets"]["description"];
+    let said: Vec<f64> =
+        default(buckets.as_str().unwrap()).unwrap().split(' ').map(|bound| bound.parse().unwrap()).collect();
+    assert_eq!(said, spokeprobe::config::DEFAULT_BUCKETS);
 }
 
 fn metrics_page() -> String {

@@ -33,7 +33,7 @@ pub(crate) static GUARDS: Section = Section {
             "p99",
             Shape::Either(&P99, &OFF_SHAPE),
             "2s",
-            "The longest 99th percentile of the response time, 1ms to 5m, off by default.",
+            "The longest 99th percentile of the response time, 1ms to 5m, default off.",
         ),
         Key::optional(
             "missed",

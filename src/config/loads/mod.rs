@@ -44,7 +44,7 @@ pub(crate) static LOAD: Section = Section {
             "arrivals",
             Shape::Word(&ARRIVALS),
             "even",
-            "even strews arrivals evenly (the default), poisson at random, as independent callers do.",
+            "even strews arrivals evenly, poisson at random, as independent callers do; default even.",
         ),
         Key::optional(
             "guards",
