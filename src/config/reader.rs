@@ -206,7 +206,7 @@ impl<'a> Value<'a> {
                 Some(value) if (from..=to).contains(&value) => Some(value),
                 _ => self.refuse(wanted, None),
             },
-            _ => self.refuse(wanted, None),
+            (_, text) => self.refuse_as_number(&text, wanted),
         }
     }
 
@@ -217,8 +217,19 @@ impl<'a> Value<'a> {
                 Some(value) if value > above && value <= to => Some(value),
                 _ => self.refuse(wanted, None),
             },
-            _ => self.refuse(wanted, None),
+            (_, text) => self.refuse_as_number(&text, wanted),
         }
+    }
+
+    /// Notes that a scalar is no number; one in quotes looks like a number and is a text.
+    fn refuse_as_number<T>(&self, text: &str, wanted: String) -> Option<T> {
+        if !matches!(resolve(text, true), ScalarValue::Number(_)) {
+            return self.refuse(wanted, None);
+        }
+        let found = self.found();
+        let shown = found.strip_prefix('`').and_then(|rest| rest.strip_suffix('`'));
+        let found = shown.map_or_else(|| found.clone(), |text| format!("the text \"{text}\""));
+        self.problem(found, wanted, Some("remove the quotes"))
     }
 
     /// A duration between two that are written the same way.
