@@ -47,7 +47,7 @@ impl App {
                 // An error means that the store is gone, and the agent with it.
                 if all_asked.wait_for(|asked| *asked).await.is_ok() {
                     readiness.roles_asked();
-                    tracing::info!("ready: every role was asked for once");
+                    tracing::info!("ready: every role that this agent needs was asked for once");
                 }
             })
         };

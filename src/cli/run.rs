@@ -127,8 +127,8 @@ async fn serve(
     let plan = &loaded.plan;
     let listener =
         web::bind(&plan.settings.web).await.map_err(|problem| (problem.to_string(), Exit::Usage))?;
-    let mut app = App::build(&app::beginning(plan), seams.clone())
-        .map_err(|problem| (problem.to_string(), Exit::Usage))?;
+    let own = app::beginning(plan);
+    let mut app = App::build(&own, seams.clone()).map_err(|problem| (problem.to_string(), Exit::Usage))?;
     let recorder = Arc::clone(app.recorder());
     let parts = SteeringParts {
         source: Arc::new(reader),
@@ -149,8 +149,9 @@ async fn serve(
     }
     let place = sources::task_metadata(&sources::process_environment, &*seams.transport).await;
     tracing::info!(
-        targets = plan.targets.len(),
-        roles = plan.roles.len(),
+        targets = own.targets.len(),
+        of = plan.settings.members.as_ref().map(|_| plan.targets.len()),
+        roles = own.roles.len(),
         listen = %plan.settings.web.listen,
         version = env!("CARGO_PKG_VERSION"),
         cluster = place.cluster,

@@ -42,6 +42,16 @@ pub(super) fn warnings(config: &Config, plan: &Plan) -> Vec<Warning> {
         );
         warn("metrics.buckets".to_owned(), message);
     }
+    if let Some(members) = &config.members
+        && members.replicas_of_each() < members.replicas.get()
+    {
+        let message = format!(
+            "{} replicas of each target are asked for, but there are only {} shards, so that each of them probes every target; lower `replicas`, or add shards",
+            members.replicas,
+            members.replicas_of_each()
+        );
+        warn("members.replicas".to_owned(), message);
+    }
     for spoke in &config.spokes {
         if config.hub.role_arn.is_some() && spoke.session.duration > CHAINED_SESSION {
             let message = format!(

@@ -301,6 +301,45 @@ fn a_plan_with_an_included_file_that_is_not_there_exits_with_2() {
     assert!(pattern.stdout.contains("`gone/*.yaml` matches no file"), "{pattern:?}");
 }
 
+/// Two shards of one api: one has all its targets and the other none, and each says what is its own.
+#[test]
+fn a_shard_says_how_much_of_the_plan_is_its_own() {
+    let folder = folder("cli-shards");
+    let file = folder.join("config.yaml");
+    let mut own = Vec::new();
+    for shard in ["1/2", "2/2"] {
+        let listen = format!("web: {{listen: '{}'}}", free_address());
+        let text = format!(
+            "hub: {{region: eu-west-1, endpoint: {{id: vpce-0a1b2c3d}}}}\n{listen}\nmembers: {{shard: {shard}, replicas: \
+             1}}\nspokes:\n- name: a\n  account: '111122223333'\n  apis: [{{name: x, id: a1b2c3d4e5, stage: s, probes: \
+             [{{name: p, request: GET /}}, {{name: q, request: GET /q}}]}}]\n"
+        );
+        std::fs::write(&file, &text).unwrap();
+        let file = file.to_str().unwrap();
+        let plan = run(&["plan", "--config", file]);
+        assert!(!plan.stdout.contains("members.replicas"), "{plan:?}");
+        let mut agent = Started::new(&["run", "--config", file, "--log-format", "json"], &[]);
+        std::thread::sleep(Duration::from_secs(2));
+        agent.signal("TERM");
+        assert!(agent.ended_within(Duration::from_secs(15)).is_some());
+        let log = agent.stderr();
+        let entries = log.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        let running =
+            entries.into_iter().find(|entry| entry.to_string().contains("\"running\"")).expect(&log);
+        let field = |name: &str| [&running, &running["fields"]].into_iter().find_map(|at| at[name].as_u64());
+        assert_eq!(field("of"), Some(2), "{running}");
+        let targets = field("targets").unwrap();
+        assert!(plan.stdout.contains(&format!("this shard: {targets} of 2 targets")), "{plan:?}");
+        assert_eq!(field("roles"), Some(targets.min(1)), "{running}");
+        own.push(targets);
+        std::fs::write(file, text.replace("replicas: 1", "replicas: 3")).unwrap();
+        let plan = run(&["plan", "--config", file]);
+        assert!(plan.stdout.contains("members.replicas: 3 replicas of each target"), "{plan:?}");
+    }
+    own.sort_unstable();
+    assert_eq!(own, [0, 2]);
+}
+
 #[test]
 fn a_port_in_use_is_a_clear_error() {
     let held = TcpListener::bind("127.0.0.1:0").unwrap();

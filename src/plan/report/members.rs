@@ -24,7 +24,7 @@ pub struct MembersView {
 /// What one member has of the plan.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ShareView {
-    /// Targets.
+    /// Targets, of those of the plan.
     pub targets: usize,
     /// Their requests a second.
     pub requests_per_second: f64,
@@ -54,8 +54,8 @@ pub(super) fn view(plan: &Plan) -> Option<MembersView> {
 }
 
 impl MembersView {
-    /// The view as lines of a text.
-    pub(super) fn lines(&self) -> Vec<String> {
+    /// The view as lines of a text, beside so many targets of all members.
+    pub(super) fn lines(&self, all_targets: usize) -> Vec<String> {
         let each =
             if self.replicas == 1 { "one of them".to_owned() } else { format!("{} of them", self.replicas) };
         let who = match (&self.dns, &self.shard) {
@@ -72,7 +72,7 @@ impl MembersView {
         lines.extend(self.share.as_ref().map(|share| {
             let loads = if share.begins_loads { "; it begins the scheduled loads" } else { "" };
             format!(
-                "                 this shard: {} targets, {:.2}/s{loads}",
+                "                 this shard: {} of {all_targets} targets, {:.2}/s{loads}",
                 share.targets, share.requests_per_second
             )
         }));

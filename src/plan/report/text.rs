@@ -1,6 +1,6 @@
 //! A plan's report as a text, for a terminal or a page.
 
-use super::{CostView, MembersView, Report, TargetView};
+use super::{CostView, Report, TargetView};
 use crate::config::units::{duration_text, rate_text};
 use crate::plan::percent_text;
 use std::fmt::{Arguments, Write as _};
@@ -28,7 +28,7 @@ impl Report {
         let mut line = |args: Arguments<'_>| writeln!(text, "{args}").unwrap_or_default();
         line(format_args!("requests         {:.2}/s", self.requests_per_second.total));
         self.accounts(&mut line);
-        for row in self.members.iter().flat_map(MembersView::lines) {
+        for row in self.members.iter().flat_map(|members| members.lines(self.targets.len())) {
             line(format_args!("{row}"));
         }
         if let Some(isolation) = &self.isolation {
