@@ -113,8 +113,14 @@ pub(crate) struct ConfigArgs {
 /// Parses the arguments, runs the command, and gives the exit status.
 #[must_use]
 pub fn main() -> ExitCode {
-    // clap prints help to stdout with status 0 and usage errors to stderr with status 2 by itself.
-    let Cli { logging, command } = Cli::parse();
+    let Cli { logging, command } = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(told) => {
+            output::told_by_clap(&told);
+            let exit = if told.use_stderr() { Exit::Usage } else { Exit::Expected };
+            return output::end(exit).into();
+        }
+    };
     let default_log = match command {
         Command::Run(_) | Command::Demo(_) | Command::Simulate(_) => "info",
         // Its result says all of it, and better.
@@ -140,7 +146,7 @@ pub fn main() -> ExitCode {
         Command::Simulate(args) => in_runtime(simulate::simulate(args)),
         Command::Healthcheck(args) => in_runtime(healthcheck::healthcheck(args)),
     };
-    exit.into()
+    output::end(exit).into()
 }
 
 fn in_runtime(command: impl Future<Output = Exit>) -> Exit {

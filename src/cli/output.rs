@@ -1,17 +1,54 @@
 //! The one door to stdout and stderr.
 //!
-//! A closed pipe is not an error: whoever reads the first lines of a result and leaves has what it wanted.
+//! A closed pipe is not an error: whoever reads the first lines of a result and leaves has what it wanted. A result
+//! that cannot be written for another reason is one: a policy cut short by a full disk must not pass for a whole one.
 
 #![expect(clippy::print_stderr, reason = "this is the door the others are sent to")]
 
-use std::io::{IsTerminal as _, Write as _};
+use super::Exit;
+use std::io::{self, IsTerminal as _, Write as _};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// True once a part of the results could not be written. Of the whole process, as stdout is.
+static LOST: AtomicBool = AtomicBool::new(false);
 
 /// Prints a result to stdout, with a line end if it has none.
 pub(super) fn result(text: &str) {
-    let mut stdout = std::io::stdout().lock();
+    let mut stdout = io::stdout().lock();
     let end = if text.ends_with('\n') { "" } else { "\n" };
-    // Whether it can be written is up to the reader.
-    drop(write!(stdout, "{text}{end}").and_then(|()| stdout.flush()));
+    note_loss(write!(stdout, "{text}{end}").and_then(|()| stdout.flush()));
+}
+
+/// Prints what clap has to say: help and version are results, usage errors go to stderr.
+pub(super) fn told_by_clap(told: &clap::Error) {
+    let printed = told.print().and_then(|()| io::stdout().flush());
+    if !told.use_stderr() {
+        note_loss(printed);
+    }
+}
+
+/// True when a part of the results could not be written; an error has said so.
+pub(super) fn is_lost() -> bool {
+    LOST.load(Ordering::Relaxed)
+}
+
+/// How a command ends that would have ended like this: what nobody could be told is not as expected.
+pub(super) fn end(exit: Exit) -> Exit {
+    if exit == Exit::Expected && is_lost() { Exit::Unexpected } else { exit }
+}
+
+/// Says once that stdout takes no more.
+fn note_loss(written: io::Result<()>) {
+    if let Some(problem) = loss(written)
+        && !LOST.swap(true, Ordering::Relaxed)
+    {
+        error(&format!("standard output: {problem}"));
+    }
+}
+
+/// What went wrong, unless the reader has merely left.
+fn loss(written: io::Result<()>) -> Option<io::Error> {
+    written.err().filter(|problem| problem.kind() != io::ErrorKind::BrokenPipe)
 }
 
 /// Prints a result as JSON to stdout.
@@ -31,7 +68,7 @@ pub(super) fn note(text: &str) {
 
 /// Writes to stderr as it is: for progress that is drawn over itself in a terminal.
 pub(super) fn raw_note(text: &str) {
-    let mut stderr = std::io::stderr().lock();
+    let mut stderr = io::stderr().lock();
     drop(stderr.write_all(text.as_bytes()).and_then(|()| stderr.flush()));
 }
 
@@ -48,12 +85,12 @@ pub(super) type Paint<'a> = &'a dyn Fn(Colour, &str) -> String;
 
 /// Colours a text for stderr, if that is a terminal and nobody asked for none (no-color.org).
 pub(super) fn paint(colour: Colour, text: &str) -> String {
-    paint_if(std::io::stderr().is_terminal() && wants_colour(), colour, text)
+    paint_if(io::stderr().is_terminal() && wants_colour(), colour, text)
 }
 
 /// Colours a text for stdout under the same rule.
 pub(super) fn paint_result(colour: Colour, text: &str) -> String {
-    paint_if(std::io::stdout().is_terminal() && wants_colour(), colour, text)
+    paint_if(io::stdout().is_terminal() && wants_colour(), colour, text)
 }
 
 /// True unless `NO_COLOR` is set to anything but nothing.
@@ -100,6 +137,16 @@ pub(super) fn table(header: &[&str], rows: &[Vec<String>]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_reader_who_leaves_loses_nothing_and_a_full_disk_does() {
+        let ended = |kind: io::ErrorKind| loss(Err(kind.into())).map(|problem| problem.kind());
+        assert_eq!(ended(io::ErrorKind::BrokenPipe), None);
+        assert!(loss(Ok(())).is_none());
+        for kind in [io::ErrorKind::StorageFull, io::ErrorKind::WriteZero, io::ErrorKind::Other] {
+            assert_eq!(ended(kind), Some(kind));
+        }
+    }
 
     #[test]
     fn tables_line_up_and_leave_no_space_behind() {

@@ -89,6 +89,10 @@ pub(super) async fn simulate(args: SimulateArgs) -> Exit {
     } else {
         output::result(&as_text(&running, &region, &files));
     }
+    // Whoever started it waits for the addresses, and cannot get them.
+    if output::is_lost() {
+        return Exit::Unexpected;
+    }
     if let Err(error) = app::termination().await {
         output::error(&format!("signals cannot be listened to: {error}"));
         return Exit::Unexpected;

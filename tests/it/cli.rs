@@ -1,7 +1,7 @@
 //! The command line as users and scripts meet it: exit statuses, what goes to stdout and what to stderr, and
 //! the program against a simulated hub in another process.
 
-use crate::program::{SimulatedHub, Started, folder, free_address, get, get_by_name, run, run_with};
+use crate::program::{SimulatedHub, Started, folder, free_address, get, get_by_name, program, run, run_with};
 use serde_json::{Value, json};
 use std::net::TcpListener;
 use std::time::Duration;
@@ -140,6 +140,49 @@ fn schema_completions_and_manual_are_what_they_should_be() {
     let man = run(&["man"]);
     assert_eq!(man.status, Some(0));
     assert!(man.stdout.contains(".TH ") && COMMANDS.iter().all(|name| man.stdout.contains(name)));
+}
+
+/// What is lost must not look like success: `policy … > next.json` on a full disk, and next.json is applied.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_result_that_cannot_be_written_is_an_error_and_a_reader_who_leaves_is_none() {
+    let commands = [
+        &["policy", "vpc-endpoint", "--config", "config.yaml"][..],
+        &["policy", "permissions", "--json", "--config", "config.yaml"],
+        &["plan", "--config", "config.yaml"],
+        &["plan", "--json", "--config", "config.yaml"],
+        &["schema"],
+        &["schema", "load-report"],
+        &["explain"],
+        &["explain", "forbidden", "--json"],
+        &["man"],
+        &["completions", "bash"],
+        &["load", "payments/hoot/hello", "--rate", "1/s", "--for", "1m", "--dry-run", "--json"],
+        &["--help"],
+        &["plan", "--help"],
+        &["--version"],
+    ];
+    for args in commands {
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let mut command = program(args, &[]);
+        let ended = command.stdout(full).output().unwrap();
+        let told = String::from_utf8(ended.stderr).unwrap();
+        assert_eq!(ended.status.code(), Some(1), "{args:?}: {told}");
+        let errors = told.lines().filter(|line| line.starts_with("error: ")).collect::<Vec<_>>();
+        assert_eq!(errors, ["error: standard output: No space left on device (os error 28)"], "{args:?}");
+
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut command = program(args, &[]);
+        let ended = command.stdout(writer).output().unwrap();
+        let told = String::from_utf8(ended.stderr).unwrap();
+        assert_eq!(ended.status.code(), Some(0), "{args:?}: {told}");
+        assert!(!told.contains("error: "), "{args:?}: {told}");
+    }
+    // What else is wrong keeps its own status.
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let broken = ["plan", "--json", "--config", "tests/configs/invalid/ten-mistakes.yaml"];
+    assert_eq!(program(&broken, &[]).stdout(full).status().unwrap().code(), Some(2));
 }
 
 #[test]
