@@ -44,7 +44,7 @@ pub(in crate::cli) struct LoadArgs {
     #[arg(long, value_name = "RATE", requires = "duration", conflicts_with_all = ["stages", "name"])]
     rate: Option<String>,
     /// How long, such as 60s or 5m; with --rate
-    #[arg(long = "for", id = "duration", value_name = "DURATION", requires = "rate")]
+    #[arg(long = "for", id = "duration", value_name = "DURATION", requires = "rate", conflicts_with_all = ["stages", "name"])]
     duration: Option<String>,
     /// A stage, instead of --rate and --for; may be repeated: to=RATE,for=TIME (a ramp), at=RATE,for=TIME (a
     /// step), hold=TIME, or between=RATE..RATE,period=TIME,for=TIME
@@ -328,6 +328,11 @@ loads:
             ("payments/hoot/hello", "no rate: give --rate and --for, or --stage"),
             ("payments/hoot/hello --rate 40/s", "--for <DURATION>"),
             ("payments/hoot/hello --for 40s", "--rate <RATE>"),
+            ("--name nightly --for 3s", "'--name <NAME>' cannot be used with '--for <DURATION>'"),
+            (
+                "payments/hoot/hello --stage at=1/s,for=5s --for 3s",
+                "'--stage <STAGE>' cannot be used with '--for <DURATION>'",
+            ),
             ("payments/hoot/hello --name nightly", "cannot be used with"),
             ("--rate 1/s --for 1m", "<SPOKE/API/PROBE>"),
             (
