@@ -19,11 +19,15 @@ const BYTES_AT_MOST: u64 = 64 << 20;
 /// More attempts than any run has, and few enough that sums and shares of them are exact.
 const MOST_ATTEMPTS: u64 = 1 << 52;
 
+/// Rates asked for that differ by less are the same for a reader.
+const ASKED_ALIKE: f64 = 0.01;
+
 /// Attempts above a percentile that both runs need, or it is shown and not judged.
 const ATTEMPTS_ABOVE: f64 = 5.0;
 
 /// What is left of an earlier report: all that is compared.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(expecting = "the report of a load")]
 pub(in crate::cli) struct Baseline {
     load: String,
     began_at: Option<String>,
@@ -117,7 +121,12 @@ impl Baseline {
 
     pub(super) fn parse(bytes: &[u8]) -> Result<Self, String> {
         let Form { schema_version } = serde_json::from_slice(bytes).map_err(|error| {
-            format!("is not the JSON report of a load (write one with `spokeprobe load … --json`): {error}")
+            let why = if error.is_data() {
+                "it has no `schema_version`".to_owned()
+            } else {
+                format!("no JSON: {error}")
+            };
+            format!("is no report of `spokeprobe load … --json`: {why}")
         })?;
         if schema_version != SCHEMA_VERSION {
             return Err(format!(
@@ -182,16 +191,7 @@ impl Baseline {
             measured::share(now.missed, now.due),
             tolerance.missed,
         ));
-        let (before, after) = (self.rate.reached_mean_per_second, now.rate.reached_mean_per_second);
-        rows.push(Row {
-            figure: "rate reached".to_owned(),
-            unit: Unit::PerSecond,
-            before: Some(before),
-            now: Some(after),
-            ratio: ratio(Some(before), Some(after)),
-            judged: true,
-            worse: after < before * (1.0 - tolerance.rate),
-        });
+        rows.push(rate_row(&self.rate, &now.rate, tolerance.rate));
         let worse = rows.iter().any(|row| row.worse);
         Comparison {
             load: printable(&self.load),
@@ -216,8 +216,8 @@ impl Baseline {
                 self.request.identity
             ));
         }
-        let (before, after) = (self.rate.asked_mean_per_second, now.rate.asked_mean_per_second);
-        if (before - after).abs() > 0.01 * before.max(after) {
+        if !asked_alike(&self.rate, &now.rate, ASKED_ALIKE) {
+            let (before, after) = (self.rate.asked_mean_per_second, now.rate.asked_mean_per_second);
             warnings.push(format!(
                 "the earlier run asked for {}, this one for {}",
                 rate(before),
@@ -290,6 +290,27 @@ fn share_row(figure: &str, before: Option<f64>, now: Option<f64>, tolerance: f64
         judged: before.is_some() && now.is_some(),
         worse: before.zip(now).is_some_and(|(before, now)| now - before > tolerance),
     }
+}
+
+/// Reached rates compare only where as much was asked for: who asks for less reaches less.
+fn rate_row(before: &Rate, now: &Rate, tolerance: f64) -> Row {
+    let judged = asked_alike(before, now, tolerance.min(ASKED_ALIKE));
+    let (before, now) = (before.reached_mean_per_second, now.reached_mean_per_second);
+    Row {
+        figure: "rate reached".to_owned(),
+        unit: Unit::PerSecond,
+        before: Some(before),
+        now: Some(now),
+        ratio: ratio(Some(before), Some(now)),
+        judged,
+        worse: judged && now < before * (1.0 - tolerance),
+    }
+}
+
+/// True when the rates that were asked for differ by no more than this share.
+fn asked_alike(before: &Rate, now: &Rate, share: f64) -> bool {
+    let (before, now) = (before.asked_mean_per_second, now.asked_mean_per_second);
+    (before - now).abs() <= share * before.max(now)
 }
 
 fn ratio(before: Option<f64>, now: Option<f64>) -> Option<f64> {

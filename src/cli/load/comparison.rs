@@ -25,7 +25,8 @@ pub(super) struct Row {
     pub(super) now: Option<f64>,
     /// Now over before; none where it was zero or unknown.
     pub(super) ratio: Option<f64>,
-    /// False where one of the runs has too few attempts to say.
+    /// False where one of the runs has too few attempts to say, and for the rate reached where other rates were asked
+    /// for.
     pub(super) judged: bool,
     pub(super) worse: bool,
 }
@@ -49,6 +50,7 @@ impl Row {
         let verdict = match (self.worse, self.judged) {
             (true, _) => "WORSE",
             (false, true) => "",
+            (false, false) if self.unit == Unit::PerSecond => "not judged: other rates were asked for",
             (false, false) => "too few attempts to judge",
         };
         [

@@ -53,6 +53,7 @@ pub(in crate::cli) struct Document {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(expecting = "a target")]
 pub(super) struct TargetPart {
     pub(super) spoke: String,
     pub(super) api: String,
@@ -62,6 +63,7 @@ pub(super) struct TargetPart {
 
 /// What was sent. Headers and body are left out on purpose: they may hold secrets.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(expecting = "a request")]
 pub(super) struct RequestPart {
     pub(super) method: String,
     pub(super) path: String,
@@ -79,14 +81,14 @@ pub(super) enum End {
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
+#[serde(tag = "kind", rename_all = "snake_case", expecting = "a kind of arrivals")]
 pub(super) enum Arrivals {
     Even,
     Poisson { seed: u64 },
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
+#[serde(tag = "kind", rename_all = "snake_case", expecting = "a stage")]
 pub(super) enum Stage {
     Hold { rate_per_second: f64, lasts_seconds: f64 },
     Ramp { from_per_second: f64, to_per_second: f64, lasts_seconds: f64 },

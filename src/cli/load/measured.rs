@@ -9,6 +9,7 @@ use std::time::Duration;
 
 /// Both views of how long attempts took.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(expecting = "two sets of times")]
 pub(super) struct Latencies {
     /// From due to the last byte: what a caller who keeps to the rate would see.
     pub(super) response: Times,
@@ -18,6 +19,7 @@ pub(super) struct Latencies {
 
 /// A distribution of durations, in seconds. Nothing is said of an empty one.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(expecting = "times")]
 pub(super) struct Times {
     pub(super) count: u64,
     pub(super) min_seconds: Option<f64>,
@@ -62,6 +64,7 @@ pub(super) struct SecondTimes {
 /// Rates over the seconds in which something was asked for, so that the wait for the last answers does not thin
 /// them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(expecting = "rates")]
 pub(super) struct Rate {
     pub(super) asked_peak_per_second: f64,
     pub(super) asked_mean_per_second: f64,

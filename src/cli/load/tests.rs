@@ -319,6 +319,17 @@ fn a_baseline_tells_worse_from_noise() {
     assert!(!compare(|document| document.unexpected = 3).worse, "0.09 points");
     assert!(compare(|document| document.missed = 4).worse);
     assert!(compare(|document| document.rate.reached_mean_per_second *= 0.98).worse);
+    // Who asks for less reaches less.
+    let less = compare(|document| {
+        document.rate.asked_mean_per_second *= 0.75;
+        document.rate.reached_mean_per_second *= 0.75;
+    });
+    let rate = less.rows.last().unwrap();
+    assert!(
+        !less.worse
+            && !rate.judged
+            && rate.cells()[3..] == ["0.75×", "not judged: other rates were asked for"]
+    );
     let other = compare(|document| {
         document.signatures = super::document::Signatures::Anew;
         document.request.path = "/else".into();
@@ -336,11 +347,20 @@ fn a_file_that_is_no_report_is_refused_with_the_reason() {
         json.to_string()
     };
     let cases = [
-        ("nonsense".to_owned(), "is not the JSON report of a load"),
-        ("{}".to_owned(), "is not the JSON report of a load"),
-        ("[]".to_owned(), "is not the JSON report of a load"),
+        ("nonsense".to_owned(), "is no report of `spokeprobe load … --json`: no JSON: expected"),
+        ("{}".to_owned(), "is no report of `spokeprobe load … --json`: it has no `schema_version`"),
+        ("[]".to_owned(), "is no report of `spokeprobe load … --json`: it has no `schema_version`"),
+        ("7".to_owned(), "is no report of `spokeprobe load … --json`: it has no `schema_version`"),
         (with("/schema_version", 2.into()), "schema version 2, and this spokeprobe compares version 1"),
-        (with("/latency", Value::Null), "is not a whole report"),
+        (
+            with("/latency", Value::Null),
+            "is not a whole report: invalid type: null, expected two sets of times",
+        ),
+        (with("/stages/0", Value::Null), "is not a whole report: invalid type: null, expected a stage"),
+        (
+            with("/arrivals", Value::Null),
+            "is not a whole report: invalid type: null, expected a kind of arrivals",
+        ),
         (with("/due", (-1).into()), "is not a whole report"),
         (
             with("/latency/response/p99_seconds", 1e-9.into()),
