@@ -1,7 +1,7 @@
 //! `spokeprobe call`: one signed request, judged as a probe would be.
 
 use super::{ConfigArgs, Exit, configuration, output};
-use crate::app::{Once, Seams};
+use crate::app::{Once, Seams, doctor};
 use crate::attempt::Attempted;
 use crate::config::{self, Config, path};
 use crate::domain::credentials::RoleInUse;
@@ -105,9 +105,10 @@ pub(super) async fn call(args: CallArgs) -> Exit {
     if let Some(line) = request_line(&target, &plan) {
         output::note(&line);
     }
-    match Once::new(seams, plan.settings.clone()).attempt(target, role).await {
+    let fill = |text: &str| doctor::filled(&plan, &target, text);
+    match Once::new(seams, plan.settings.clone()).attempt(target.clone(), role).await {
         Ok(attempted) => {
-            show(&args, &attempted);
+            show(&args, &attempted, &fill);
             if attempted.observation.verdict.expected { Exit::Expected } else { Exit::Unexpected }
         }
         Err(failure) => {
@@ -201,10 +202,13 @@ fn signer(identity: &Identity, own: &Name, config: &Config) -> Result<(Signer, O
     Ok((Signer::Role(Arc::clone(&spoke.session)), Some(role)))
 }
 
-fn show(args: &CallArgs, attempted: &Attempted) {
+/// Puts names in the place of the words in capitals that stand for them.
+type Fill<'a> = &'a dyn Fn(&str) -> String;
+
+fn show(args: &CallArgs, attempted: &Attempted, fill: Fill<'_>) {
     let response = attempted.exchange.as_ref().and_then(|exchange| exchange.result.as_ref().ok());
     if args.json {
-        output::json(&as_json(args, attempted, response));
+        output::json(&as_json(args, attempted, response, fill));
         return;
     }
     if let Some(response) = response {
@@ -227,7 +231,7 @@ fn show(args: &CallArgs, attempted: &Attempted) {
     }
     output::note(&verdict_line(&attempted.observation));
     if let Some(refusal) = &attempted.refusal {
-        output::note(&refusal_lines(refusal));
+        output::note(&refusal_lines(refusal, fill));
     }
     if (args.verbose || !attempted.observation.verdict.expected)
         && let Some(line) = marks_line(&attempted.observation.ids)
@@ -236,7 +240,12 @@ fn show(args: &CallArgs, attempted: &Attempted) {
     }
 }
 
-fn as_json(args: &CallArgs, attempted: &Attempted, response: Option<&Response>) -> serde_json::Value {
+fn as_json(
+    args: &CallArgs,
+    attempted: &Attempted,
+    response: Option<&Response>,
+    fill: Fill<'_>,
+) -> serde_json::Value {
     let Observation { verdict, ids, code, .. } = &attempted.observation;
     let seconds = |span: Option<Duration>| span.map(|span| span.as_secs_f64());
     let shown = |bytes: &[u8]| without_secrets(bytes, &attempted.sent_secrets);
@@ -262,7 +271,7 @@ fn as_json(args: &CallArgs, attempted: &Attempted, response: Option<&Response>) 
         "extended_request_id": ids.extended_request_id,
         "trace_id": ids.trace_id,
         "sent_trace_id": ids.sent_trace_id,
-        "refusal": attempted.refusal.as_ref().map(refusal_json),
+        "refusal": attempted.refusal.as_ref().map(|refusal| refusal_json(refusal, fill)),
         "service_seconds": seconds(attempted.observation.service_time()),
         "headers": if args.verbose { headers } else { None },
         "body": response.map(|response| shown(&response.body)),
@@ -271,24 +280,25 @@ fn as_json(args: &CallArgs, attempted: &Attempted, response: Option<&Response>) 
 }
 
 /// What STS meant when there was no session to sign with.
-pub(super) fn refusal_lines(refusal: &AssumeRoleRefusal) -> String {
+pub(super) fn refusal_lines(refusal: &AssumeRoleRefusal, fill: Fill<'_>) -> String {
     let sure = if refusal.sure { "" } else { " (the text leaves more open)" };
     let mut lines = format!("  {}{sure}: {}", refusal.cause.as_str(), refusal.meaning);
     for (number, step) in (1..).zip(refusal.what_to_do) {
-        lines.push_str(&format!("\n  {number}. {step}"));
+        lines.push_str(&format!("\n  {number}. {}", fill(step)));
     }
     lines.push_str("\n  who: ");
     lines.push_str(refusal.owner.words());
     lines
 }
 
-fn refusal_json(refusal: &AssumeRoleRefusal) -> serde_json::Value {
+fn refusal_json(refusal: &AssumeRoleRefusal, fill: Fill<'_>) -> serde_json::Value {
+    let what_to_do: Vec<String> = refusal.what_to_do.iter().map(|step| fill(step)).collect();
     json!({
         "cause": refusal.cause.as_str(),
         "sure": refusal.sure,
         "owner": refusal.owner.as_str(),
         "meaning": refusal.meaning,
-        "what_to_do": refusal.what_to_do,
+        "what_to_do": what_to_do,
     })
 }
 

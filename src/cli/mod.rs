@@ -125,6 +125,8 @@ pub fn main() -> ExitCode {
         Command::Run(_) | Command::Demo(_) | Command::Simulate(_) => "info",
         // Its result says all of it, and better.
         Command::Doctor(_) | Command::Load(_) => "error",
+        // So it is with a role that cannot be assumed; what else is odd is heard of.
+        Command::Call(_) => "warn,spokeprobe::credentials=error",
         _ => "warn",
     };
     if let Err(problem) = logging.start(default_log) {

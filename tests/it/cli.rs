@@ -225,6 +225,14 @@ fn call_does_what_the_articles_scripts_did() {
         assert_eq!(ran.status, Some(1), "{ran:?}");
         assert_eq!((&ran.json()["reason"], &ran.json()["expected"]), (&json!(reason), &json!(false)));
     }
+    // What STS said is told once, with the name of the role, and not as a line of the log.
+    let refused = call(&["vendor/vendor", "GET", "/"]);
+    assert_eq!(refused.stderr.matches("is not authorized to perform").count(), 1, "{}", refused.stderr);
+    assert!(!refused.stderr.contains("WARN"), "{}", refused.stderr);
+    let named = "aws iam get-role --role-name spokeprobe";
+    assert!(refused.stderr.contains(named) && !refused.stderr.contains("ROLE"), "{}", refused.stderr);
+    let json = call(&["vendor/vendor", "GET", "/", "--json"]).json();
+    assert!(json["refusal"]["what_to_do"].to_string().contains(named), "{json}");
     let unknown = call(&["payments/none", "GET", "/"]);
     assert_eq!(unknown.status, Some(2));
     assert!(unknown.stderr.contains("payments/hoot"), "{}", unknown.stderr);

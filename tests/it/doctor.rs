@@ -83,7 +83,10 @@ async fn the_probes_that_fail_in_other_ways_get_theirs() {
     }
     let unknown = ward.examine(&plan, Some("payments"), Some(("hoot", "nope"))).await.unwrap_err();
     assert!(unknown.to_string().contains("payments/hoot/greet"), "{unknown}");
-    assert!(matches!(ward.examine(&plan, Some("nobody"), None).await, Err(Unknown::Spoke(_))));
+    let told = ward.examine(&plan, Some("nobody"), None).await.unwrap_err();
+    assert!(matches!(told, Unknown::Spoke { .. }));
+    let told = told.to_string();
+    assert!(told.starts_with("no spoke nobody in the configuration; there are payments, "), "{told}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -64,6 +64,13 @@ async fn within<F: Future>(outside: &Outside, bound: Duration, work: F) -> Optio
     }
 }
 
+/// A text with the words in capitals, such as `ROLE` or `VPCE_ID`, replaced by the names around a target, as far as the
+/// plan knows them: for those who tell of a refusal without an examination.
+#[must_use]
+pub fn filled(plan: &Plan, target: &Target, text: &str) -> String {
+    change::Names::new(plan, target, None).fill(text)
+}
+
 /// Told while an examination goes on.
 pub type Progress<'a> = &'a (dyn Fn(&Name, &StepReport) + Send + Sync);
 
@@ -79,20 +86,35 @@ pub struct ProbeChoice {
 /// Why nothing can be examined.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Unknown {
-    /// No such spoke; the spokes there are.
-    Spoke(Vec<Name>),
-    /// No such probe in the spokes asked for; the probes there are.
-    Probe(Vec<String>),
+    /// No such spoke.
+    Spoke {
+        /// The one that was asked for.
+        asked: Option<Name>,
+        /// The spokes there are.
+        known: Vec<Name>,
+    },
+    /// No such probe in the spokes asked for.
+    Probe {
+        /// The one that was asked for.
+        asked: Option<ProbeChoice>,
+        /// The probes there are.
+        known: Vec<String>,
+    },
 }
 
 impl fmt::Display for Unknown {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Spoke(known) => {
+            Self::Spoke { asked, known } => {
                 let known: Vec<&str> = known.iter().map(Name::as_str).collect();
-                write!(f, "no such spoke in the configuration; there are {}", known.join(", "))
+                let asked: String = asked.iter().map(|name| format!(" {name}")).collect();
+                write!(f, "no spoke{asked} in the configuration; there are {}", known.join(", "))
             }
-            Self::Probe(known) => write!(f, "no such probe; there are {}", known.join(", ")),
+            Self::Probe { asked, known } => {
+                let asked: String =
+                    asked.iter().map(|choice| format!(" {}/{}", choice.api, choice.probe)).collect();
+                write!(f, "no probe{asked} in the configuration; there are {}", known.join(", "))
+            }
         }
     }
 }
@@ -133,7 +155,7 @@ impl Doctor {
         let all = || self.plan.spokes.iter().map(|spoke| &spoke.name);
         let asked: Vec<&Name> = all().filter(|name| spoke.is_none_or(|wanted| *name == wanted)).collect();
         if asked.is_empty() {
-            return Err(Unknown::Spoke(all().cloned().collect()));
+            return Err(Unknown::Spoke { asked: spoke.cloned(), known: all().cloned().collect() });
         }
         let mut walks = Vec::new();
         for name in asked {
@@ -152,7 +174,7 @@ impl Doctor {
                 self.plan.targets.iter().filter(|target| spoke.is_none_or(|name| target.id.spoke == *name));
             let mut known: Vec<String> = known.map(|target| target.id.to_string()).collect();
             known.dedup();
-            return Err(Unknown::Probe(known));
+            return Err(Unknown::Probe { asked: choice.cloned(), known });
         }
         let reports = futures_util::stream::iter(walks)
             .map(|(name, tried, not_tried)| self.examine_one(name, tried, not_tried, progress));

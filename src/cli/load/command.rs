@@ -8,7 +8,7 @@ use super::document::Document;
 use super::progress::{Drawer, Progress};
 use super::stopping::{Asked, Signals};
 use super::{dry_run, html, text};
-use crate::app::{LoadNotBegun, LoadOnce, Seams};
+use crate::app::{LoadNotBegun, LoadOnce, Seams, doctor};
 use crate::cli::{Exit, call, configuration, output};
 use crate::domain::identity::Signer;
 use crate::load::{Report, Settings, Stop};
@@ -122,7 +122,8 @@ async fn prepare(seams: &Seams, plan: &Plan, run: &Arc<Settings>) -> Result<Load
             && let Some(refusal) = &none.refusal
         {
             problem.push('\n');
-            problem.push_str(&call::refusal_lines(refusal));
+            let fill = |text: &str| doctor::filled(plan, &run.target, text);
+            problem.push_str(&call::refusal_lines(refusal, &fill));
         }
         (call::printable(&problem), Exit::Unexpected)
     })
