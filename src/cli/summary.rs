@@ -2,6 +2,7 @@
 
 use super::output::{self, Colour, paint_result};
 use crate::domain::api::ApiName;
+use crate::domain::count;
 use crate::domain::outcome::{Outcome, Reason};
 use crate::domain::target::Target;
 use crate::recording::{IsolationStatus, PairState, Recorder, TargetStatus};
@@ -127,7 +128,10 @@ impl Summary {
             ));
         }
         if self.imbalances > 0 {
-            text.push_str(&format!("\n  the books of {} targets do not balance", self.imbalances));
+            text.push_str(&format!(
+                "\n  the books of {} do not balance",
+                count::of(self.imbalances, "target")
+            ));
         }
         if let Some(isolation) = &self.isolation {
             let states =

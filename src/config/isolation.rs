@@ -3,6 +3,7 @@
 use crate::config::keys::{Key, Section, Shape};
 use crate::config::reader::{Context, Place, Value};
 use crate::config::shapes;
+use crate::domain::count;
 use crate::domain::name::Name;
 use crate::yaml::nearest;
 use http::Method;
@@ -77,7 +78,7 @@ fn read_spokes(value: &Value<'_>) -> Option<(Option<Vec<Name>>, Vec<Place>)> {
     }
     let items = value.items("all, or a list of spokes")?;
     if items.len() < 2 {
-        return value.problem(format!("{} spokes", items.len()), "all, or at least two", None);
+        return value.problem(count::of(items.len(), "spoke"), "all, or at least two", None);
     }
     let names: Vec<Option<Name>> = items.iter().map(|item| item.parsed(Name::WANTED)).collect();
     let places = items.iter().map(Value::place).collect();

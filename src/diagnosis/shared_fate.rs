@@ -7,6 +7,7 @@
 //! whose state is known, and held until fewer than two fifths fail for [`CLEAR_AFTER`] looks in a row, so that a
 //! fault on the edge does not go to and fro. All causes here are closed words.
 
+use crate::domain::count;
 use crate::domain::moment::Moment;
 use crate::domain::name::Name;
 use crate::domain::outcome::{Outcome, Reason};
@@ -203,14 +204,14 @@ fn agent(seen: &Conditions, memory: &Memory) -> Vec<Sign> {
     // after they are back.
     let without = with_reason(Reason::NoHubCredentials);
     if without > 0 {
-        signs.push(sign(Reason::NoHubCredentials.as_str(), format!("{without} spokes"), true));
+        signs.push(sign(Reason::NoHubCredentials.as_str(), count::of(without, "spoke"), true));
     }
     if let Some(skew) = seen.clock_skew_seconds.filter(|skew| skew.abs() > SKEW_OVER_SECONDS) {
         signs.push(sign("clock_skew", format!("{skew:.0} s"), skew.abs() > SKEW_SECONDS));
     } else {
         let skewed = with_reason(Reason::ClockSkew);
         if skewed > 0 {
-            let detail = format!("signatures refused at {skewed} spokes");
+            let detail = format!("signatures refused at {}", count::of(skewed, "spoke"));
             signs.push(sign("clock_skew", detail, skewed >= SPOKES_AT_LEAST));
         }
     }

@@ -7,6 +7,7 @@
 pub mod account;
 pub mod api;
 pub mod arn;
+pub mod count;
 pub mod credentials;
 pub mod expectation;
 pub mod hidden;

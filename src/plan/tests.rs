@@ -174,6 +174,18 @@ fn the_report_reads_alike_as_text_and_json() {
     assert!(text.lines().all(|line| line.trim_end() == line), "{text}");
 }
 
+#[test]
+fn one_of_a_thing_is_no_plural() {
+    let config = config(
+        "hub: {region: eu-west-1, endpoint: {id: vpce-0a1b2c3d}}\n\
+         spokes:\n- name: a\n  account: '111122223333'\n  apis:\n  - name: x\n    id: a1b2c3d4e5\n    stage: s\n    \
+         probes: [{name: p, request: GET /}]\n",
+    );
+    let plan = plan(&config).unwrap();
+    let text = report::report(&plan, &estimate(&plan), &[], &[]).text();
+    assert!(text.starts_with("1 target\n") && text.contains("/h for 1 session\n"), "{text}");
+}
+
 /// A hub with one api of two probes, and these loads.
 fn with_loads(loads: &str) -> Config {
     config(&format!(

@@ -222,7 +222,7 @@ fn rate(value: &Value<'_>, zero_too: bool) -> Option<f64> {
         Some(0.0) => Some("0/s never sends anything; only a ramp may end there, with `to`"),
         Some(rate) if rate > units::MAX_RATE_PER_SECOND => Some("no agent sends that much"),
         Some(_) => None,
-        None if text.bytes().all(|byte| byte.is_ascii_digit()) => Some("add the unit, such as 20/s"),
+        None if text.bytes().all(|byte| byte.is_ascii_digit()) => Some("add the unit"),
         None => None,
     };
     value.refuse(wanted, hint)

@@ -2,6 +2,7 @@
 
 use super::{CostView, Report, TargetView};
 use crate::config::units::{duration_text, rate_text};
+use crate::domain::count;
 use crate::plan::percent_text;
 use std::fmt::{Arguments, Write as _};
 use std::time::Duration;
@@ -13,7 +14,7 @@ impl Report {
     /// The report as a text of several lines, without colours.
     #[must_use]
     pub fn text(&self) -> String {
-        let mut text = format!("{} targets\n", self.targets.len());
+        let mut text = count::of(self.targets.len(), "target") + "\n";
         for row in table(&self.targets) {
             text.extend(["  ", &row, "\n"]);
         }
@@ -60,14 +61,13 @@ impl Report {
             duration_text(Duration::from_secs_f64(self.samples.scrape_interval_seconds)),
         ));
         line(format_args!(
-            "STS calls        {:.1}/h for {} sessions",
+            "STS calls        {:.1}/h for {}",
             self.sts_calls_per_hour,
-            self.roles.len()
+            count::of(self.roles.len(), "session")
         ));
         self.monthly_cost_usd.lines(&mut line);
         if !self.warnings.is_empty() {
-            let plural = if self.warnings.len() == 1 { "" } else { "s" };
-            line(format_args!("\n{} warning{plural}", self.warnings.len()));
+            line(format_args!("\n{}", count::of(self.warnings.len(), "warning")));
             for warning in &self.warnings {
                 line(format_args!("  {}: {}", warning.path, warning.message));
             }
@@ -97,8 +97,8 @@ impl Report {
         }
         if let Some((_, most)) = accounts.get(ACCOUNTS_SHOWN) {
             line(format_args!(
-                "  and {} accounts more, {} each at most",
-                accounts.len() - ACCOUNTS_SHOWN,
+                "  and {} more, {} each at most",
+                count::of(accounts.len() - ACCOUNTS_SHOWN, "account"),
                 rate_in_words(*most)
             ));
         }
@@ -121,8 +121,9 @@ impl CostView {
         let endpoint = &self.endpoint;
         match (endpoint.zones, endpoint.total) {
             (Some(zones), Some(total)) => line(format_args!(
-                "  endpoint       {} for {zones} zones, there with or without probes and not in the sum",
-                dollars(total)
+                "  endpoint       {} for {}, there with or without probes and not in the sum",
+                dollars(total),
+                count::of(zones, "zone")
             )),
             _ => line(format_args!(
                 "  endpoint       {} a zone, there with or without probes and not in the sum",
