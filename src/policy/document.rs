@@ -139,8 +139,10 @@ pub struct Policy {
     pub limit: Limit,
     /// What to know before it is used.
     pub notes: Vec<String>,
-    /// True when a value that is not shown stands in it as a word in capitals.
+    /// True when a word in capitals stands in it for a value that is not known or not shown.
     pub has_placeholder: bool,
+    /// The apis, as `spoke/api`, that it names by such words: nobody said what stands behind their custom domain name.
+    pub unknown_apis: Vec<String>,
 }
 
 /// Why something is not printed, and the way out.

@@ -46,10 +46,12 @@ impl Subject {
         };
         self.note_unsigned(self.calls_of(&Caller::Anyone), &mut notes);
         self.note_contradictions(&mut notes);
+        let unknown_apis = self.note_domains(self.apis.iter(), &mut notes);
         Ok(Policy {
             keys: vec![ENDPOINT_KEY.to_owned()],
             goes_into: format!("the policy of endpoint {}", self.endpoint),
-            has_placeholder: self.note_domains(self.apis.iter(), &mut notes),
+            has_placeholder: !unknown_apis.is_empty(),
+            unknown_apis,
             document,
             limit: Limit::Endpoint,
             notes,
@@ -207,10 +209,12 @@ impl Subject {
                 "Condition": {"StringEquals": {"aws:SourceVpce": self.endpoint.as_str()}}
             }));
         }
+        let unknown_apis = self.note_domains(std::iter::once(api), &mut notes);
         Ok(Policy {
             keys: api.keys.clone(),
             goes_into: format!("the resource policy of api {} in account {}", api.id, api.account),
-            has_placeholder: self.note_domains(std::iter::once(api), &mut notes),
+            has_placeholder: !unknown_apis.is_empty(),
+            unknown_apis,
             document: Document { statements },
             limit: Limit::Resource,
             notes,
@@ -283,15 +287,15 @@ impl Subject {
         }
     }
 
-    /// True if the policy has words in place of what is not known.
+    /// The apis for which the policy has words, as what stands behind their domain name is not known.
     pub(super) fn note_domains<'a>(
         &self,
         apis: impl Iterator<Item = &'a Api>,
         notes: &mut Vec<String>,
-    ) -> bool {
-        let unknown: Vec<&str> = apis
+    ) -> Vec<String> {
+        let unknown: Vec<String> = apis
             .filter(|api| api.id == API_ID && !api.calls.is_empty())
-            .flat_map(|api| api.keys.iter().map(String::as_str))
+            .flat_map(|api| api.keys.iter().cloned())
             .collect();
         if !unknown.is_empty() {
             notes.push(format!(
@@ -301,6 +305,6 @@ impl Subject {
                 unknown.join(", ")
             ));
         }
-        !unknown.is_empty()
+        unknown
     }
 }

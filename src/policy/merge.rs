@@ -22,6 +22,17 @@ pub struct Merged {
 /// # Errors
 /// When the policy is not complete, the result is too large, or the document's version would change what ours mean.
 pub fn merge(existing: &Existing, policy: &Policy) -> Result<Merged, Refusal> {
+    if let [first, ..] = policy.unknown_apis.as_slice() {
+        return Err(Refusal::new(
+            format!(
+                "a policy with words that stand for what is behind the custom domain name of {}",
+                policy.unknown_apis.join(", ")
+            ),
+            format!(
+                "say it with --behind {first}=ID/STAGE, such as --behind {first}=a1b2c3d4e5/live, once for each"
+            ),
+        ));
+    }
     if policy.has_placeholder {
         return Err(Refusal::new(
             "a policy with words that stand for what is not known or not shown",

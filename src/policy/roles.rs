@@ -55,6 +55,7 @@ impl Subject {
             limit: Limit::Trust,
             notes,
             has_placeholder: hidden,
+            unknown_apis: Vec::new(),
         })
     }
 
@@ -79,10 +80,12 @@ impl Subject {
         let apis = self.apis.iter().filter(|api| {
             api.calls.iter().any(|(caller, _)| matches!(caller, Caller::Role(arn) if *arn == role.arn))
         });
+        let unknown_apis = self.note_domains(apis, &mut notes);
         Policy {
             keys: keys(role),
             goes_into: format!("a policy of {}", role.arn),
-            has_placeholder: self.note_domains(apis, &mut notes),
+            has_placeholder: !unknown_apis.is_empty(),
+            unknown_apis,
             document: Document { statements },
             limit: Limit::Identity,
             notes,
@@ -139,7 +142,7 @@ impl Subject {
 
         let mut notes = Vec::new();
         let apis = self.apis.iter().filter(|api| api.calls.iter().any(|(caller, _)| *caller == Caller::Hub));
-        let has_placeholder = self.note_domains(apis, &mut notes);
+        let unknown_apis = self.note_domains(apis, &mut notes);
         let one: Vec<Value> =
             wanted.iter().map(|(name, action, resources)| part(name, action, resources, "")).collect();
         let one = Document { statements: one };
@@ -151,7 +154,8 @@ impl Subject {
             document,
             limit: Limit::Identity,
             notes,
-            has_placeholder,
+            has_placeholder: !unknown_apis.is_empty(),
+            unknown_apis: unknown_apis.clone(),
         };
         if one.statements.is_empty() {
             return Ok(Vec::new());

@@ -152,7 +152,16 @@ fn behind_a_domain_name_stand_words_until_the_api_is_said() {
     assert!(policy.has_placeholder);
     assert!(policy.document.statements[0]["Resource"].as_str().unwrap().ends_with(":API_ID/STAGE/GET/c"));
     let existing = Existing::parse(r#"{"Version": "2012-10-17", "Statement": []}"#).unwrap();
-    assert!(merge(&existing, &policy).is_err());
+    let refused = merge(&existing, &policy).unwrap_err();
+    let (found, way_out) = (refused.found, refused.way_out);
+    assert!(
+        found.ends_with(&format!("the custom domain name of {}", policy.unknown_apis.join(", "))),
+        "{found}"
+    );
+    assert!(
+        way_out.starts_with(&format!("say it with --behind {}=ID/STAGE", policy.unknown_apis[0])),
+        "{way_out}"
+    );
     let behind = ApiBehind {
         spoke: "one".parse().unwrap(),
         api: "x".parse().unwrap(),

@@ -256,6 +256,7 @@ fn what_cannot_be_printed_says_the_way_out() {
             .replace("isolation: {}\n", ""),
     );
     let empty = file("empty.json", "{}");
+    let policy = file("policy.json", r#"{"Version": "2012-10-17", "Statement": []}"#);
     let large = file(
         "large.json",
         &json!({"Version": "2012-10-17", "Statement": [
@@ -282,6 +283,10 @@ fn what_cannot_be_printed_says_the_way_out() {
         (
             vec!["vpc-endpoint", "--merge", &large, "--config", FIXTURE],
             "at most 20,480 are allowed; print the pattern form",
+        ),
+        (
+            vec!["resource", "orders", "--merge", &policy, "--config", "config.yaml"],
+            "say it with --behind orders/store=ID/STAGE",
         ),
         (
             vec!["resource", "--behind", "payments/hoot=a1b2c3d4e5/api", "--config", FIXTURE],
