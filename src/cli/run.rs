@@ -7,6 +7,7 @@ use crate::members;
 use crate::recording::{AgentPlace, Recorder};
 use crate::sources::{self, LoadedPlan, Reader, Source as _, TaskMetadata, Texts};
 use crate::web;
+use crate::yaml::Problem;
 use clap::Args;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,11 +25,12 @@ Examples:
   spokeprobe run --config 's3://my-bucket/spokeprobe/config.yaml?region=eu-west-1' --watch-config 5m
 
 The configuration is read again when its content has changed, on SIGHUP, and on POST /-/reload from this machine or
-with a password. One with problems changes nothing: the log, the status and config_last_reload_successful say so.
+with a password of web.config_file. One with problems changes nothing: the log, the status and config_last_reload_successful say so.
 
-SIGTERM and SIGINT let the attempts in flight end, at most 10 s, and exit 0. SIGUSR1 stops all runs of load,
-as does POST /-/loads/stop from this machine; load.stop_file stops them and keeps others from beginning. SIGUSR2
-switches debug lines of the log on, and off again: a line for each attempt.")]
+SIGTERM and SIGINT give the attempts in flight 8 s at most to end; it exits 0 within 10 s. SIGUSR1 stops all
+runs of load, as does POST /-/loads/stop from this machine or with a password of web.config_file; load.stop_file
+stops them and keeps others from beginning. SIGUSR2 switches debug lines of the log on, and off again: a line for
+each attempt.")]
 pub(super) struct RunArgs {
     #[command(flatten)]
     config: ConfigArgs,
@@ -90,10 +92,32 @@ pub(super) async fn run(args: RunArgs) -> Exit {
         Some(WatchConfig::Every(every)) => reader.looked_at_every().map(|_| every),
     };
     let beginning = Beginning { reader, texts, loaded, watch_every, hangup, stop_signal };
-    serve(beginning, seams, shutdown).await.unwrap_or_else(|(problem, exit)| {
-        output::error(&problem);
-        exit
+    serve(beginning, seams, shutdown).await.unwrap_or_else(|stopped| match stopped {
+        Stopped::Configuration(problems) => {
+            configuration::report(&problems);
+            Exit::Usage
+        }
+        Stopped::Otherwise(problem, exit) => {
+            output::error(&problem);
+            exit
+        }
     })
+}
+
+/// Why the agent does not run, or no longer.
+enum Stopped {
+    /// Found in the files that are read when it begins.
+    Configuration(Vec<Problem>),
+    Otherwise(String, Exit),
+}
+
+impl From<web::BindError> for Stopped {
+    fn from(error: web::BindError) -> Self {
+        match error {
+            web::BindError::File(problems) => Self::Configuration(problems),
+            address @ web::BindError::Address { .. } => Self::Otherwise(address.to_string(), Exit::Usage),
+        }
+    }
 }
 
 /// What an agent begins with.
@@ -118,17 +142,13 @@ async fn read(args: &ConfigArgs) -> Option<(Reader, Texts, LoadedPlan)> {
 
 /// Binds the listener first, so that a port in use is found before anything is asked or sent. What cannot
 /// even begin is a matter of the configuration; what stops by itself has run.
-async fn serve(
-    beginning: Beginning,
-    seams: Seams,
-    shutdown: CancellationToken,
-) -> Result<Exit, (String, Exit)> {
+async fn serve(beginning: Beginning, seams: Seams, shutdown: CancellationToken) -> Result<Exit, Stopped> {
     let Beginning { reader, texts, loaded, watch_every, hangup, stop_signal } = beginning;
     let plan = &loaded.plan;
-    let listener =
-        web::bind(&plan.settings.web).await.map_err(|problem| (problem.to_string(), Exit::Usage))?;
+    let listener = web::bind(&plan.settings.web).await?;
     let own = app::beginning(plan);
-    let mut app = App::build(&own, seams.clone()).map_err(|problem| (problem.to_string(), Exit::Usage))?;
+    let mut app = App::build(&own, seams.clone())
+        .map_err(|problem| Stopped::Otherwise(problem.to_string(), Exit::Usage))?;
     let recorder = Arc::clone(app.recorder());
     let parts = SteeringParts {
         source: Arc::new(reader),
@@ -164,7 +184,7 @@ async fn serve(
     let steering = steering.start(shutdown.clone());
     let ended = app.run(Some(listener), shutdown).await;
     steering.abort();
-    ended.map(|()| Exit::Expected).map_err(|stopped| (stopped.to_string(), Exit::Unexpected))
+    ended.map(|()| Exit::Expected).map_err(|why| Stopped::Otherwise(why.to_string(), Exit::Unexpected))
 }
 
 fn watch_members(seams: &Seams, recorder: &Arc<Recorder>, listen: std::net::SocketAddr) -> WatchMembers {

@@ -83,6 +83,15 @@ fn a_file_with_problems_ends_plan_and_run_with_2_and_all_of_them() {
         "{}",
         ran.stderr
     );
+    // Each problem is an error of its own, and they are counted, wherever they are found.
+    let ca = "tls_server_config: {cert_file: server.crt, key_file: server.key, client_ca_file: ca.crt, \
+              client_auth_type: RequireAndVerifyClientCert}\n";
+    std::fs::write(folder.join("web.yaml"), ca).unwrap();
+    let ran = run_with(&["run", "--config", config.to_str().unwrap()], &[]);
+    let errors: Vec<&str> = ran.stderr.lines().filter(|line| line.starts_with("error: ")).collect();
+    assert_eq!((ran.status, errors.len()), (Some(2), 2), "{ran:?}");
+    assert!(errors.iter().all(|line| line.contains("found a file that cannot be read")), "{errors:?}");
+    assert!(ran.stderr.ends_with("\n2 problems in the configuration\n"), "{}", ran.stderr);
 }
 
 #[test]
