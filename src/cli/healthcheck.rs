@@ -3,7 +3,7 @@
 //! With a web configuration file the agent may speak https only. So plain http is tried first, and when the answer is
 //! not that of a healthy agent, https. Credentials are neither needed nor sent.
 
-use super::{Exit, output};
+use super::{Exit, output, values};
 use crate::seams::{FetchFailure, FetchRequest, FetchResponse, SystemClock, Transport as _};
 use crate::transport::{self, HttpTransport};
 use bytes::Bytes;
@@ -25,14 +25,15 @@ pub(super) struct HealthcheckArgs {
         long,
         value_name = "ADDRESS",
         default_value = "127.0.0.1:10403",
-        env = "SPOKEPROBE_HEALTHCHECK_ADDRESS"
+        env = "SPOKEPROBE_HEALTHCHECK_ADDRESS",
+        value_parser = values::address
     )]
     address: SocketAddr,
     /// Ask over https at once; without this, plain http is tried first
     #[arg(long)]
     tls: bool,
     /// How long to wait for an answer, in seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=60))]
+    #[arg(long, value_name = "SECONDS", default_value_t = 3, value_parser = values::whole(1..=60, "seconds"))]
     timeout_seconds: u64,
     /// Print the result as JSON
     #[arg(long)]

@@ -17,6 +17,7 @@ mod run;
 mod schema;
 mod simulate;
 mod summary;
+mod values;
 
 use clap::{Args, Parser, Subcommand};
 use std::process::ExitCode;

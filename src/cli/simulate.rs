@@ -1,6 +1,6 @@
 //! `spokeprobe simulate`: only the simulated hub, for curl, SDKs and drills.
 
-use super::{Exit, output};
+use super::{Exit, output, values};
 use crate::app;
 use crate::seams::{Clock, SystemClock};
 use crate::simulator::{DEMO_CONFIGURATION, DEMO_SESSION_POLICY, Hub, Running, Server, ServerOptions, World};
@@ -39,7 +39,7 @@ pub(super) struct SimulateArgs {
     #[arg(long, value_name = "ADDRESS")]
     control: Option<SocketAddr>,
     /// Close connections that are idle for so long, in milliseconds
-    #[arg(long, value_name = "MILLISECONDS", default_value_t = 350_000, value_parser = clap::value_parser!(u64).range(1..=3_600_000))]
+    #[arg(long, value_name = "MILLISECONDS", default_value_t = 350_000, value_parser = values::whole(1..=3_600_000, "milliseconds"))]
     idle_timeout_ms: u64,
     /// Speak plain HTTP at the endpoint, without TLS
     #[arg(long)]
