@@ -1,6 +1,6 @@
 //! `spokeprobe call`: one signed request, judged as a probe would be.
 
-use super::{ConfigArgs, Exit, configuration, output};
+use super::{ConfigArgs, Exit, configuration, output, values};
 use crate::app::{Once, Seams, doctor};
 use crate::attempt::Attempted;
 use crate::config::{self, Config, path};
@@ -52,7 +52,7 @@ pub(super) struct CallArgs {
     #[arg(long = "as", value_name = "IDENTITY", default_value = "spoke")]
     identity: Identity,
     /// The longest time to wait for the answer, in seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = 31, value_parser = clap::value_parser!(u64).range(1..=300))]
+    #[arg(long, value_name = "SECONDS", default_value_t = 31, value_parser = values::whole(1..=300, "seconds"))]
     timeout_seconds: u64,
     /// Show the answer's headers and times too
     #[arg(short, long)]
@@ -83,7 +83,8 @@ fn parse_header(text: &str) -> Result<(HeaderName, String), String> {
 
 pub(super) async fn call(args: CallArgs) -> Exit {
     // One request is no run: the warnings of the plan are not the news here.
-    let Some(LoadedPlan { config, plan, include_failures, .. }) = configuration::read(&args.config).await
+    let Some(LoadedPlan { config, plan, include_failures, .. }) =
+        configuration::read(&args.config, args.json).await
     else {
         return Exit::Usage;
     };

@@ -3,15 +3,18 @@
 use super::{ConfigArgs, output};
 use crate::config::IncludeFailure;
 use crate::credentials::{self, SdkSessions};
+use crate::domain::count;
 use crate::domain::region::Region;
 use crate::seams::{Clock, SystemClock, TokioWait, Transport};
 use crate::sources::{self, LoadedPlan, Outside, Reader, Source as _};
 use crate::transport::{self, HttpTransport};
 use crate::yaml::Problem;
+use serde_json::{Value, json};
 use std::sync::Arc;
 
-/// Reads the configuration for a command that checks it: everything there is to say comes back.
-pub(super) async fn read(args: &ConfigArgs) -> Option<LoadedPlan> {
+/// Reads the configuration for a command that checks it: everything there is to say comes back. One that cannot be used
+/// is reported, as JSON too where the command's result would be.
+pub(super) async fn read(args: &ConfigArgs, as_json: bool) -> Option<LoadedPlan> {
     let loaded = match reader(args) {
         Ok(reader) => match reader.read().await {
             Ok(texts) => sources::load_plan_of(&texts, &sources::process_environment),
@@ -19,7 +22,31 @@ pub(super) async fn read(args: &ConfigArgs) -> Option<LoadedPlan> {
         },
         Err(problems) => Err(problems),
     };
-    loaded.map_err(|problems| report(&problems)).ok()
+    loaded.map_err(|problems| refuse(&problems, as_json)).ok()
+}
+
+/// Says why the configuration cannot be used: on stderr for people, and where JSON is asked for also on stdout.
+pub(super) fn refuse(problems: &[Problem], as_json: bool) {
+    if as_json {
+        let problems: Vec<Value> = problems.iter().map(problem_json).collect();
+        output::json(&json!({ "problems": problems }));
+    }
+    report(problems);
+}
+
+/// A problem by its parts; without line and column where a file as a whole is meant.
+fn problem_json(problem: &Problem) -> Value {
+    let Problem { file, line, column, path, found, wanted, hint } = problem;
+    let [line, column] = [line, column].map(|number| (*number > 0).then_some(*number));
+    json!({
+        "file": file,
+        "line": line,
+        "column": column,
+        "path": path,
+        "found": found,
+        "wanted": wanted,
+        "hint": hint,
+    })
 }
 
 /// What reads the configuration, now and again.
@@ -66,6 +93,5 @@ pub(super) fn report(problems: &[Problem]) {
     for problem in problems {
         output::error(&problem.to_string());
     }
-    let (count, s) = (problems.len(), if problems.len() == 1 { "" } else { "s" });
-    output::note(&format!("{count} problem{s} in the configuration"));
+    output::note(&format!("{} in the configuration", count::of(problems.len(), "problem")));
 }

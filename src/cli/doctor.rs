@@ -58,7 +58,8 @@ fn parse_probe(text: &str) -> Result<ProbeChoice, String> {
 }
 
 pub(super) async fn doctor(args: DoctorArgs) -> Exit {
-    let Some(LoadedPlan { plan, include_failures, .. }) = configuration::read(&args.config).await else {
+    let Some(LoadedPlan { plan, include_failures, .. }) = configuration::read(&args.config, args.json).await
+    else {
         return Exit::Usage;
     };
     configuration::log_left_out(&include_failures);

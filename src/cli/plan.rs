@@ -12,7 +12,10 @@ Examples:
   spokeprobe plan --config /etc/spokeprobe.yaml --json | jq .time_series
 
 Touches no network, but for a configuration in S3. Exit status: 0 for a sound configuration, 2 for one with problems, also in an
-included file that `run` would merely leave out.")]
+included file that `run` would merely leave out.
+
+With --json a configuration that cannot be used gives {\"problems\": [{file, line, column, path, found, wanted,
+hint}, ...]} on stdout, as do call, doctor, load and policy; the text goes to stderr either way.")]
 pub(super) struct PlanArgs {
     #[command(flatten)]
     config: ConfigArgs,
@@ -22,7 +25,7 @@ pub(super) struct PlanArgs {
 }
 
 pub(super) async fn plan(args: PlanArgs) -> Exit {
-    let Some(loaded) = configuration::read(&args.config).await else { return Exit::Usage };
+    let Some(loaded) = configuration::read(&args.config, args.json).await else { return Exit::Usage };
     let mut warnings = loaded.warnings.clone();
     warnings.extend(policy::warnings(&loaded.config, &loaded.plan));
     let report = plan::report::report(&loaded.plan, &loaded.estimate, &loaded.include_failures, &warnings);

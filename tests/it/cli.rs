@@ -59,6 +59,23 @@ fn usage_errors_exit_with_2_and_say_what_was_wanted() {
             "cannot be written",
         ),
         (&["call", "a/b", "BREW", "/"], "wanted one of GET, HEAD, POST"),
+        (
+            &["call", "a/b", "GET", "/", "--timeout-seconds", "0"],
+            "wanted a whole number of seconds from 1 to 300",
+        ),
+        (
+            &["healthcheck", "--address", "localhost:10403"],
+            "wanted an address and a port, such as 127.0.0.1:10403",
+        ),
+        (&["doctor", "nope"], "error: no spoke nope in the configuration; there are payments, orders"),
+        (
+            &["doctor", "--probe", "hoot/nope"],
+            "error: no probe hoot/nope in the configuration; there are payments/hoot/hello, ",
+        ),
+        (
+            &["load", "--name", "nightly", "--for", "3s"],
+            "'--name <NAME>' cannot be used with '--for <DURATION>'",
+        ),
         (&["call", "a/b", "GET", "/", "--as", "nobody"], "nobody"),
         (&["demo", "--for", "soon"], "wanted a duration such as"),
         (&["plan", "--config", "no-such-file.yaml"], "no-such-file.yaml"),
@@ -108,14 +125,44 @@ fn plan_prints_the_example_as_text_and_json() {
 #[test]
 fn a_broken_configuration_prints_all_its_problems_and_runs_nothing() {
     let file = "tests/configs/invalid/ten-mistakes.yaml";
-    for command in [&["plan"][..], &["plan", "--json"], &["run"], &["call", "payments/hoot", "GET", "/"]] {
+    for command in [
+        &["plan"][..],
+        &["plan", "--json"],
+        &["run"],
+        &["call", "payments/hoot", "GET", "/"],
+        &["call", "payments/hoot", "GET", "/", "--json"],
+        &["doctor", "--json"],
+        &["policy", "hub", "--json"],
+        &["load", "--name", "nightly", "--json"],
+    ] {
         let args: Vec<&str> = command.iter().copied().chain(["--config", file]).collect();
         let ran = run(&args);
-        assert_eq!((ran.status, ran.stdout.as_str()), (Some(2), ""), "{args:?}");
+        assert_eq!(ran.status, Some(2), "{args:?}");
+        if command.contains(&"--json") {
+            let json = ran.json();
+            let problems = json["problems"].as_array().unwrap();
+            assert_eq!(problems.len(), 10, "{args:?}: {json}");
+            let third = json!({
+                "file": file,
+                "line": 7,
+                "column": 21,
+                "path": "defaults.timeout",
+                "found": "`31`",
+                "wanted": "a duration from 100ms to 5m, such as 500ms, 10s, 1m or 1h",
+                "hint": "add the unit",
+            });
+            assert_eq!(problems[2], third);
+        } else {
+            assert_eq!(ran.stdout, "", "{args:?}");
+        }
         let told = ran.stderr.lines().filter(|line| line.starts_with(&format!("error: {file}:"))).count();
         assert_eq!(told, 10, "{}", ran.stderr);
         assert!(ran.stderr.contains("10 problems in the configuration\n"));
     }
+    // A file as a whole has no line.
+    let json = run(&["plan", "--json", "--config", "no-such-file.yaml"]).json();
+    assert_eq!((&json["problems"][0]["line"], &json["problems"][0]["hint"]), (&Value::Null, &Value::Null));
+    assert_eq!(json["problems"][0]["file"], "no-such-file.yaml");
 }
 
 #[test]

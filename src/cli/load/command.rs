@@ -25,7 +25,8 @@ use tokio::task::JoinHandle;
 const SECOND: Duration = Duration::from_secs(1);
 
 pub(in crate::cli) async fn load(args: LoadArgs) -> Exit {
-    let Some(LoadedPlan { config, plan, include_failures, .. }) = configuration::read(&args.config).await
+    let Some(LoadedPlan { config, plan, include_failures, .. }) =
+        configuration::read(&args.config, args.json).await
     else {
         return Exit::Usage;
     };

@@ -12,7 +12,7 @@ use super::{Exit, configuration, output};
 use crate::domain::api::ApiName;
 use crate::domain::name::Name;
 use crate::policy::{self, Existing, Policy, Refusal, Subject};
-use crate::yaml::nearest;
+use crate::yaml::{Problem, nearest};
 use arguments::{Kind, Shared};
 use shown::{as_json, as_text, merged, print};
 use std::collections::HashSet;
@@ -73,11 +73,11 @@ async fn run(args: &PolicyArgs) -> Result<Exit, Stopped> {
 }
 
 async fn read(shared: &Shared) -> Result<Subject, Stopped> {
-    let loaded = configuration::read(&shared.config).await.ok_or(Stopped::Told)?;
+    let loaded = configuration::read(&shared.config, shared.json).await.ok_or(Stopped::Told)?;
     if !loaded.include_failures.is_empty() {
-        for failure in &loaded.include_failures {
-            configuration::report(&failure.problems);
-        }
+        let failures = loaded.include_failures.iter();
+        let problems: Vec<Problem> = failures.flat_map(|failure| failure.problems.clone()).collect();
+        configuration::refuse(&problems, shared.json);
         let found =
             "an included file cannot be used, and policies of a part of the configuration are those of none";
         return Err(refused(found, "mend it"));
