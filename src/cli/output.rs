@@ -3,8 +3,6 @@
 //! A closed pipe is not an error: whoever reads the first lines of a result and leaves has what it wanted. A result
 //! that cannot be written for another reason is one: a policy cut short by a full disk must not pass for a whole one.
 
-#![expect(clippy::print_stderr, reason = "this is the door the others are sent to")]
-
 use super::Exit;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -58,15 +56,16 @@ pub(super) fn json(value: &serde_json::Value) {
 
 /// Prints an error to stderr.
 pub(super) fn error(text: &str) {
-    eprintln!("{} {text}", paint(Colour::Red, "error:"));
+    raw_note(&format!("{} {text}\n", paint(Colour::Red, "error:")));
 }
 
 /// Prints progress or a hint to stderr.
 pub(super) fn note(text: &str) {
-    eprintln!("{text}");
+    raw_note(&format!("{text}\n"));
 }
 
-/// Writes to stderr as it is: for progress that is drawn over itself in a terminal.
+/// Writes to stderr as it is: for progress that is drawn over itself in a terminal. Where stderr takes no more there is
+/// nobody left to tell, and the exit status still says how it ended.
 pub(super) fn raw_note(text: &str) {
     let mut stderr = io::stderr().lock();
     drop(stderr.write_all(text.as_bytes()).and_then(|()| stderr.flush()));

@@ -226,6 +226,11 @@ fn a_result_that_cannot_be_written_is_an_error_and_a_reader_who_leaves_is_none()
         assert_eq!(ended.status.code(), Some(0), "{args:?}: {told}");
         assert!(!told.contains("error: "), "{args:?}: {told}");
     }
+    // Nor does a full disk below the log change how a command ends.
+    for (args, status) in [(&["plan", "--config", "no-such-file.yaml"][..], 2), (&["policy", "hub"], 0)] {
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        assert_eq!(program(args, &[]).stderr(full).output().unwrap().status.code(), Some(status), "{args:?}");
+    }
     // What else is wrong keeps its own status.
     let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
     let broken = ["plan", "--json", "--config", "tests/configs/invalid/ten-mistakes.yaml"];

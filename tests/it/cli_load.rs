@@ -142,7 +142,11 @@ fn a_baseline_of_the_same_run_is_compared_with() {
     assert_eq!(second.json()["baseline"]["worse"], json!(false), "{second:?}");
     let stranger = load(&hub, &[&asked[..], &["--baseline", &hub.config()]].concat());
     assert_eq!(stranger.status, Some(2));
-    assert!(stranger.stderr.contains("is no report of `spokeprobe load … --json`: no JSON"), "{}", stranger.stderr);
+    assert!(
+        stranger.stderr.contains("is no report of `spokeprobe load … --json`: no JSON"),
+        "{}",
+        stranger.stderr
+    );
 }
 
 /// Sends a request without a body and gives the status.
