@@ -1,7 +1,6 @@
 //! What a plan says of the agents that share it.
 
 use super::rounded;
-use crate::domain::count;
 use crate::members::{Share, Source};
 use crate::plan::Plan;
 use serde::Serialize;
