@@ -107,7 +107,11 @@ impl Attribution {
             .filter(|played| played.is_felt(from, to, more))
             .map(|played| played.fault)
             .collect();
-        let mut blamed: Vec<Reason> = felt.iter().flat_map(|fault| fault.reasons(subject)).copied().collect();
+        let is_open = felt.contains(&Fault::EndpointPolicyOpen);
+        let reasons = |fault: &Fault| {
+            if is_open { fault.reasons_where_open(subject) } else { fault.reasons(subject) }
+        };
+        let mut blamed: Vec<Reason> = felt.iter().flat_map(reasons).copied().collect();
         // To a clock that is behind the gateway's, by however little, a session lives on for so long after its end; it
         // is used then when nothing has renewed it.
         let is_behind = felt.iter().any(|fault| match fault {
@@ -211,7 +215,7 @@ impl Attribution {
         let alone =
             self.played.iter().filter(|played| played.is_felt(from, now, subject.timeout)).all(|played| {
                 played.fault.place() == place && played.until.is_none()
-                    || played.fault.reasons(subject).is_empty()
+                    || played.fault.reasons_where_open(subject).is_empty()
             });
         // Of a guard whose door opened `none` is what shows it.
         let hides = subject.is_guard() && this.fault.may_hide_behind_a_refusal();

@@ -216,9 +216,21 @@ impl Fault {
         }
     }
 
+    /// The same where the endpoint lets an unsigned caller in, whom it shields from the api's own troubles otherwise.
+    pub(crate) fn reasons_where_open(&self, subject: &Subject) -> &'static [Reason] {
+        match *self {
+            Self::Api(spoke, trouble) if spoke == subject.spoke && !subject.is_signed() => {
+                trouble.reasons(&Subject { kind: Kind::Plain, ..subject.clone() })
+            }
+            _ => self.reasons(subject),
+        }
+    }
+
     /// True while it may keep the session of a target from being renewed.
     pub(crate) fn keeps_sessions_from(&self, subject: &Subject) -> bool {
         match *self {
+            // STS refuses a caller whose clock is that far off.
+            Self::AgentClock(seconds) if seconds.abs() > 290 => subject.is_signed(),
             // Nothing is renewed either while all stands still.
             Self::Sts(_) | Self::HubCredentialsGone | Self::Frozen(_) | Self::Suspended(_) => {
                 subject.is_signed()
