@@ -118,6 +118,11 @@ impl Effort {
     }
 }
 
+/// `scale` means all parts that begin with it, `scale-shared-100` not those of 1,000.
+fn is_meant(part: &str, name: &str) -> bool {
+    part.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+}
+
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let has = |flag: &str| arguments.iter().any(|argument| argument == flag);
@@ -134,15 +139,14 @@ fn main() -> ExitCode {
         eprintln!("measures: run me with `cargo bench`");
         return ExitCode::SUCCESS;
     }
-    if let Some(unknown) = chosen.iter().find(|name| !PARTS.iter().any(|part| part.name.starts_with(**name)))
-    {
+    if let Some(unknown) = chosen.iter().find(|name| !PARTS.iter().any(|part| is_meant(part.name, name))) {
         let names: Vec<&str> = PARTS.iter().map(|part| part.name).collect();
         eprintln!("measures: there is no part `{unknown}`; there are {}", names.join(", "));
         return ExitCode::from(2);
     }
     let (mut figures, mut loads) = (Vec::new(), Vec::new());
     for part in PARTS {
-        if !chosen.is_empty() && !chosen.iter().any(|name| part.name.starts_with(name)) {
+        if !chosen.is_empty() && !chosen.iter().any(|name| is_meant(part.name, name)) {
             continue;
         }
         let load = machine::load_average();
